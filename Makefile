@@ -1,0 +1,78 @@
+# The door: each target installs what it misses (Debian 12), configures, builds and runs. `make help` lists them.
+
+RANKS  ?=
+RANK   ?= 0
+ADDR   ?= 127.0.0.1
+PORT   ?= 0
+ARGS   ?=
+JOBS   ?= $(shell nproc)
+BUILD  ?= build
+SECONDS_EACH ?= 60
+
+# Ninja's own jobs are limited too: CMake hands this on.
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+
+INSTALL   := cmake/install_dependencies.sh
+BIN       := $(BUILD)/bin
+# How many ranks a target starts when RANKS is not given.
+run: RANKS := $(or $(RANKS),1)
+run-multi run-terminals: RANKS := $(or $(RANKS),8)
+
+.PHONY: build run run-multi run-terminals test bench format check asan tsan fuzz clean help dependencies
+
+build: $(BUILD)/cmake_install.cmake      ## the library, the tool and the examples (the default)
+	@cmake --build $(BUILD) --target products
+
+run: build                              ## one node; RANK, RANKS, ADDR, PORT; a job of one by default
+	@$(BIN)/bootstrap_demo --rank $(RANK) --ranks $(RANKS) --address $(ADDR) --port $(PORT) $(ARGS)
+
+run-multi: build                        ## the demo as RANKS (8) processes on this machine
+	@$(BIN)/banyan run -n $(RANKS) -- $(BIN)/bootstrap_demo $(ARGS)
+
+run-terminals: build                    ## the same, one tmux pane for each rank
+	@$(INSTALL) terminals
+	@cmake/run_in_terminals.sh $(BIN)/bootstrap_demo $(RANKS) $(ADDR) $(PORT)
+
+test:                                   ## build everything and run every test
+	@$(INSTALL) build test
+	@grep -qs '^BANYAN_TESTS:BOOL=ON' $(BUILD)/CMakeCache.txt || cmake --preset test -B $(BUILD)
+	@cmake --build $(BUILD)
+	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure $(ARGS)
+
+bench: $(BUILD)/cmake_install.cmake      ## build the benchmarks into build/bin
+	@$(INSTALL) build bench
+	@cmake --build $(BUILD) --target bench
+
+asan tsan:                              ## every test under AddressSanitizer+UBSan, ThreadSanitizer
+	@$(INSTALL) build test
+	@test -f build-$@/cmake_install.cmake || cmake --preset $@
+	@cmake --build build-$@
+	@ctest --test-dir build-$@ --parallel $(JOBS) --output-on-failure $(ARGS)
+
+fuzz:                                   ## each target of tests/fuzz for SECONDS_EACH (60) seconds
+	@$(INSTALL) build fuzz
+	@test -f build-fuzz/cmake_install.cmake || cmake --preset fuzz
+	@cmake --build build-fuzz
+	@cmake/run_fuzzers.sh build-fuzz $(SECONDS_EACH)
+
+format:                                 ## clang-format everything in place
+	@$(INSTALL) check
+	@cmake/check_style.sh format
+
+check:                                  ## formatting and clang-tidy; ALL=1 for all files, else what differs from main
+	@$(INSTALL) build test check
+	@test -f build-tidy/cmake_install.cmake || cmake --preset tidy >/dev/null
+	@cmake/check_style.sh check $(if $(ALL),all,changed)
+
+clean:                                  ## remove all build folders
+	rm -rf build build-asan build-tsan build-fuzz build-tidy
+
+help:                                   ## this list
+	@sed -n 's/^\([a-z -]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
+
+dependencies:
+	@$(INSTALL) build
+
+# The last file that configuring writes. Done once; afterwards the build looks itself whether it must be repeated.
+$(BUILD)/cmake_install.cmake: | dependencies
+	@cmake --preset default -B $(BUILD)

@@ -1,0 +1,17 @@
+# The layers, from the bottom up, and what each may use: the one place where this is said.
+# Read twice: CMakeLists.txt defines layer() to make one static library of each row, and check_layers.cmake to
+# hold every #include against it. A layer sees what it names and, through that, everything below.
+
+layer(base CORE)
+layer(tree CORE USES base)
+layer(wire CORE USES base)
+layer(security CORE USES base LIBRARIES PkgConfig::sodium)
+layer(session CORE USES security wire)
+# node takes from session what a handshake proved about a peer (session::Peer), not the machine itself.
+layer(node CORE USES tree session)
+layer(engine CORE USES node)
+layer(driver USES engine LIBRARIES Threads::Threads)
+layer(driver/asio USES driver LIBRARIES banyan_asio spdlog::spdlog)
+layer(sim USES engine)
+layer(api USES driver/asio PUBLIC_HEADERS)
+layer(cli USES api PUBLIC_HEADERS LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)

@@ -1,0 +1,24 @@
+# The libraries we use. banyanConfig.cmake.in repeats those that an installed static libbanyan needs.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+if(BANYAN_FUZZ)
+  return()
+endif()
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
+# Asio is headers only by default, which costs seconds in every file: compile its sources once.
+find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/asio.cc CONTENT "#include <asio/impl/src.hpp>\n")
+add_library(banyan_asio STATIC ${PROJECT_BINARY_DIR}/asio.cc)
+target_include_directories(banyan_asio SYSTEM PUBLIC ${ASIO_INCLUDE_DIR})
+target_link_libraries(banyan_asio PUBLIC Threads::Threads)
+target_compile_definitions(banyan_asio PUBLIC
+  ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_SEPARATE_COMPILATION
+  # TSan can't follow fences: with them Asio 1.22 looks racy under it.
+  $<$<STREQUAL:${BANYAN_SANITIZE},thread>:ASIO_DISABLE_FENCED_BLOCK>
+  # clang-tidy 14 reads the code too, and Asio does not notice by itself that it knows coroutines.
+  $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE>)

@@ -1,0 +1,38 @@
+# How our code is compiled.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# The archive goes into other people's shared libraries (plugins, Python modules).
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+# No NDEBUG: assertions stay on in release. Line tables alone keep perf and backtraces readable and halve the objects.
+# (A preset's own flags win.)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+if(NOT BANYAN_SANITIZE AND NOT BANYAN_FUZZ)
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+endif()
+
+find_program(BANYAN_CCACHE ccache)
+mark_as_advanced(BANYAN_CCACHE)
+if(BANYAN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${BANYAN_CCACHE})
+endif()
+
+# Linked by every target of ours and by nobody else's. GCC 12 takes the untouched alternatives of a std::variant for
+# uninitialized reads, and under sanitizers guesses worse still.
+add_library(banyan_own_code INTERFACE)
+target_compile_options(banyan_own_code INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+if(BANYAN_WERROR AND NOT BANYAN_SANITIZE)
+  target_compile_options(banyan_own_code INTERFACE -Werror)
+endif()
+
+if(BANYAN_SANITIZE)
+  add_compile_options(-fsanitize=${BANYAN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${BANYAN_SANITIZE})
+  if(BANYAN_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # GCC warns that TSan does not see atomic_thread_fence; Asio's is switched off below, the standard library's is not.
+    add_compile_options(-Wno-tsan)
+  endif()
+endif()

@@ -1,0 +1,301 @@
+// Every operation of Banyan once, checked and timed. Start it on N processes and rank 0 prints a table:
+//
+//   banyan run -n 8 -- bootstrap_demo          mpirun -np 8 bootstrap_demo          srun -n 8 bootstrap_demo
+//   bootstrap_demo --rank R --ranks 8 --address HOST --port PORT     once for each R, in any order, on any hosts
+//
+// main() says who this process is, run() forms the job and goes through the operations, report() prints.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <banyan/hierarchical_bootstrap.hpp>
+
+namespace {
+
+using bootstrap::HierarchicalBootstrap;
+using bootstrap::Options;
+using bootstrap::Reduction;
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// ---- What is measured
+
+struct Row {
+  std::string name;
+  bool ok = false;
+  double ms = 0;  // on the slowest rank, for one call
+};
+
+struct Results {
+  std::vector<Row> rows;
+  banyan::Statistics statistics;  // of the first job at rank 0, the link counts the greatest of all ranks
+
+  bool ok() const {
+    return std::all_of(rows.begin(), rows.end(), [](const Row& row) { return row.ok; });
+  }
+  double ms(const std::string& name) const {
+    return std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.name == name; })->ms;
+  }
+};
+
+// ---- The operations, each with its check. What a rank contributes follows from its number, so everybody knows what
+// everybody else must have sent.
+
+// 0 to 36 bytes, so that some are empty.
+std::string text_of(int rank) {
+  return std::string(static_cast<std::size_t>(rank % 5 * 9), static_cast<char>('a' + rank % 26));
+}
+
+bool broadcast_from(HierarchicalBootstrap& job, int root) {
+  std::string message = job.rank() == root ? "from " + std::to_string(root) : "";
+  job.broadcast(root, message);  // filled in at the others
+  return message == "from " + std::to_string(root);
+}
+
+bool is_text_of_everyone(const HierarchicalBootstrap& job, const std::vector<std::string>& texts) {
+  if (texts.size() != static_cast<std::size_t>(job.world_size())) return false;
+  int rank = 0;
+  return std::all_of(texts.begin(), texts.end(), [&](const std::string& text) { return text == text_of(rank++); });
+}
+
+bool allgather(HierarchicalBootstrap& job) { return is_text_of_everyone(job, job.allgather(text_of(job.rank()))); }
+
+bool gather(HierarchicalBootstrap& job, int root) {
+  const std::vector<std::string> texts = job.gather(root, text_of(job.rank()));
+  return job.rank() == root ? is_text_of_everyone(job, texts) : texts.empty();
+}
+
+bool scatter(HierarchicalBootstrap& job, int root) {
+  std::vector<std::string> parts;
+  for (int rank = 0; job.rank() == root && rank < job.world_size(); ++rank) parts.push_back(text_of(rank));
+  return job.scatter(root, parts) == text_of(job.rank());
+}
+
+bool reduce(HierarchicalBootstrap& job, int root) {
+  const std::vector<long> sums = job.reduce(root, std::vector<long>{1, job.rank()}, Reduction::sum);
+  const long ranks = job.world_size();
+  return job.rank() == root ? sums == std::vector<long>{ranks, ranks * (ranks - 1) / 2} : sums.empty();
+}
+
+bool allreduce_numbers(HierarchicalBootstrap& job) {
+  return job.allreduce(1.5 * job.rank(), Reduction::max) == 1.5 * (job.world_size() - 1);
+}
+
+bool allreduce_vectors(HierarchicalBootstrap& job) {
+  return job.allreduce(std::vector<unsigned>(100, 1u << job.rank() % 2), Reduction::bit_or) ==
+         std::vector<unsigned>(100, job.world_size() > 1 ? 3 : 1);
+}
+
+// Everyone sends to the right and receives from the left.
+bool ring(HierarchicalBootstrap& job) {
+  const int ranks = job.world_size();
+  const int left = (job.rank() + ranks - 1) % ranks;
+  job.send((job.rank() + 1) % ranks, text_of(job.rank()));
+  return job.recv(left) == text_of(left);
+}
+
+// First with last, second with last but one: messages that cross the whole tree. Tags tell them apart.
+bool far_pairs(HierarchicalBootstrap& job) {
+  const int partner = job.world_size() - 1 - job.rank();
+  job.send_value(partner, job.rank(), 1);
+  job.send(partner, std::vector<std::byte>(1000, std::byte{42}), 2);
+  return job.recv<std::vector<std::byte>>(partner, 2) == std::vector<std::byte>(1000, std::byte{42}) &&
+         job.recv_value<int>(partner, 1) == partner;
+}
+
+bool knows_every_blob(const HierarchicalBootstrap& job) {
+  for (int rank = 0; rank < job.world_size(); ++rank) {
+    if (job.peer_blob(rank) != "card of " + std::to_string(rank)) return false;
+  }
+  return true;
+}
+
+// ---- A second job beside the first: the first tells everyone where it meets.
+
+// A socket that listens on a port that the system chose. It stays open and goes to the job (Options::rendezvous_fd), so
+// nobody can take the port in between.
+std::pair<int, int> listen_on_a_free_port() {
+  for (const sa_family_t family : {sa_family_t{AF_INET6}, sa_family_t{AF_INET}}) {  // one for IPv6 takes IPv4 as well
+    const int listener = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 address{};  // begins like a sockaddr_in
+    socklen_t length = sizeof(address);
+    address.sin6_family = family;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    if (listener >= 0 && ::bind(listener, generic, length) == 0 && ::listen(listener, SOMAXCONN) == 0 &&
+        ::getsockname(listener, generic, &length) == 0) {
+      return {listener, ntohs(address.sin6_port)};
+    }
+    if (listener >= 0) ::close(listener);
+  }
+  throw std::runtime_error("can't listen on any port");
+}
+
+Options second_job(HierarchicalBootstrap& first, Options options) {
+  if (options.world_size == 1) return options;
+  int port = 0;
+  if (options.rank == 0) std::tie(options.rendezvous_fd, port) = listen_on_a_free_port();
+  first.broadcast_value(0, port);
+  const std::string address = options.rendezvous.substr(0, options.rendezvous.find(','));
+  options.rendezvous = address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+  if (!options.job_id.empty()) options.job_id += " (second)";
+  options.hosts.clear();  // their ports belong to the first job
+  options.progress_fd = -1;
+  return options;
+}
+
+// ---- Everything
+
+Results run(Options options) {
+  options.blob = "card of " + std::to_string(options.rank);
+  const auto begin = Clock::now();
+  auto job = std::make_unique<HierarchicalBootstrap>();
+  job->init(options);
+  job->start();
+  const double cold_start_ms = ms_since(begin);
+
+  Results results;
+  results.rows.push_back({"start, cold", knows_every_blob(*job), cold_start_ms});
+  // Ranks begin together; the time is that of one call.
+  const auto measure = [&](const std::string& name, const std::vector<std::function<bool()>>& calls) {
+    job->barrier();
+    const auto call_begin = Clock::now();
+    bool ok = true;
+    for (const auto& call : calls) ok = call() && ok;
+    results.rows.push_back({name, ok, ms_since(call_begin) / static_cast<double>(calls.size())});
+  };
+
+  options = second_job(*job, options);
+  HierarchicalBootstrap second;
+  measure("start, second job", {[&] {
+            second.init(options);
+            second.start();
+            return true;
+          }});
+  results.rows.back().ok = knows_every_blob(second);
+  second.close();
+
+  const int last = job->world_size() - 1;
+  measure("broadcast", {[&] { return broadcast_from(*job, 0); }, [&] { return broadcast_from(*job, last); },
+                        [&] { return broadcast_from(*job, last / 2); }});
+  measure("allgather", {[&] { return allgather(*job); }});
+  measure("gather", {[&] { return gather(*job, 0); }, [&] { return gather(*job, last); }});
+  measure("scatter", {[&] { return scatter(*job, 0); }, [&] { return scatter(*job, last); }});
+  measure("reduce", {[&] { return reduce(*job, 0); }, [&] { return reduce(*job, last); }});
+  measure("allreduce", {[&] { return allreduce_numbers(*job); }, [&] { return allreduce_vectors(*job); }});
+  measure("barrier", {[&] { return job->barrier(), true; }});
+  measure("send/recv, ring", {[&] { return ring(*job); }});
+  measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});
+
+  // One result for all: the slowest time, and ok only if it is so everywhere.
+  std::vector<double> times;
+  std::vector<int> verdicts;
+  for (const Row& row : results.rows) {
+    times.push_back(row.ms);
+    verdicts.push_back(row.ok ? 1 : 0);
+  }
+  times = job->allreduce(times, Reduction::max);
+  verdicts = job->allreduce(verdicts, Reduction::min);
+  for (std::size_t i = 0; i < results.rows.size(); ++i) {
+    results.rows[i].ms = times[i];
+    results.rows[i].ok = verdicts[i] == 1;
+  }
+  results.statistics = job->statistics();
+  results.statistics.tree_links = job->allreduce(results.statistics.tree_links, Reduction::max);
+  results.statistics.local_links = job->allreduce(results.statistics.local_links, Reduction::max);
+  results.statistics.turned_away = job->allreduce(results.statistics.turned_away, Reduction::sum);
+  job->close();
+  return results;
+}
+
+void print_table(const Results& results) {
+  const banyan::Statistics& job = results.statistics;
+  fmt::print("{} rank{} on {} host{}; tree depth {}, at most {} tree links and {} local links per rank\n\n", job.ranks,
+             job.ranks == 1 ? "" : "s", job.hosts, job.hosts == 1 ? "" : "s", job.depth, job.tree_links,
+             job.local_links);
+  fmt::print("{:<22}  {:<6}  {:>10}\n", "operation", "", "ms");
+  for (const Row& row : results.rows)
+    fmt::print("{:<22}  {:<6}  {:>10.3f}\n", row.name, row.ok ? "ok" : "WRONG", row.ms);
+  if (job.turned_away > 0) fmt::print("\nconnections turned away: {}\n", job.turned_away);
+}
+
+void print_json(const Results& results) {
+  const auto ms = [&](const std::string& name) { return std::round(results.ms(name) * 1000) / 1000; };
+  const nlohmann::ordered_json line{{"ranks", results.statistics.ranks},
+                                    {"hosts", results.statistics.hosts},
+                                    {"depth", results.statistics.depth},
+                                    {"ok", results.ok()},
+                                    {"cold_start_ms", ms("start, cold")},
+                                    {"start_ms", ms("start, second job")},
+                                    {"broadcast_ms", ms("broadcast")},
+                                    {"allgather_ms", ms("allgather")},
+                                    {"barrier_ms", ms("barrier")},
+                                    {"send_recv_ms", ms("send/recv, ring")},
+                                    {"max_tree_links", results.statistics.tree_links},
+                                    {"max_local_links", results.statistics.local_links}};
+  std::cout << line.dump() << std::endl;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Forms a job, performs and checks every operation of Banyan, and prints at rank 0 how long each took on the "
+      "slowest "
+      "rank. Under banyan run, mpirun, srun or torchrun no option is needed; by hand, start it once for each rank:\n\n"
+      "  bootstrap_demo --rank 0 --ranks 2 --address 127.0.0.1 --port 4242 &\n"
+      "  bootstrap_demo --rank 1 --ranks 2 --address 127.0.0.1 --port 4242\n"};
+  int rank = 0;
+  int ranks = 1;
+  std::string address = "127.0.0.1";
+  int port = 4242;
+  std::string timeout;
+  bool json = false;
+  auto* const by_hand = app.add_option("--rank", rank, "which rank this process is, 0 .. RANKS-1");
+  app.add_option("--ranks", ranks, "how many ranks there are")->needs(by_hand)->capture_default_str();
+  app.add_option("--address", address, "where rank 0 is: a name or an address")->needs(by_hand)->capture_default_str();
+  app.add_option("--port", port, "the port that rank 0 listens on")->needs(by_hand)->capture_default_str();
+  app.add_option("--timeout", timeout, "how long to wait for all ranks: seconds, 500ms, 2m or none (default: 30)");
+  app.add_flag("--json", json, "print one line of JSON instead of the table");
+  app.footer("Every BANYAN_* variable of banyan/options.hpp counts as well, BANYAN_SECRET first of all.");
+  CLI11_PARSE(app, argc, argv);
+
+  // The command line says the same things as the variables, and wins.
+  const auto say = [](const char* variable, const std::string& value) { ::setenv(variable, value.c_str(), 1); };
+  if (*by_hand) {
+    say("BANYAN_RANK", std::to_string(rank));
+    say("BANYAN_WORLD_SIZE", std::to_string(ranks));
+    say("BANYAN_RENDEZVOUS",
+        (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" + std::to_string(port));
+  }
+  if (!timeout.empty()) say("BANYAN_TIMEOUT", timeout);
+
+  try {
+    const Options options = Options::from_environment();
+    const Results results = run(options);
+    if (options.rank == 0) json ? print_json(results) : print_table(results);
+    return results.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << std::endl;
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,423 @@
+// Banyan brings the N processes (ranks) of a job together over a tree, before a collective library builds its own
+// paths: every rank learns every other rank's blob, and then they broadcast, gather, reduce, meet and send messages.
+//
+//   auto bootstrap = std::make_unique<bootstrap::HierarchicalBootstrap>();
+//   bootstrap->init(rank, total_ranks, address, port);   // the rendezvous; rank 0 binds it
+//   bootstrap->start();
+//   bootstrap->broadcast(root, message);                 // filled in at the others
+//   auto everyone = bootstrap->allgather(local_data);
+//   bootstrap->barrier();
+//   bootstrap->send(target_rank, message);
+//   auto answer = bootstrap->recv(source_rank);
+//
+// Order: init() once, start() once, operations in any number, then close() or the destructor. Ranks may come in any
+// order, rank 0 last included. Calls out of order throw Error (misuse) and change nothing.
+//
+// Forms: every operation comes three times. `barrier()` blocks, `barrier_async()` returns a std::future, and
+// `begin_barrier()` returns a Handle to poll (handle.hpp). They may be mixed.
+//
+// Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. What is handed in
+// is copied before the call returns and stays the caller's; what comes back belongs to the caller. Values (_value) are
+// trivially copyable objects whose bytes are sent as they are, so all ranks must run the same program on the same kind
+// of machine.
+//
+// Collective operations (broadcast to allreduce below) are called by every rank in the same order, with the same root
+// and, for reductions, the same count, type and Reduction; else all ranks fail with ErrorCode::mismatch, and what()
+// names both calls. Any number may be in flight. send and recv pair by (source, target, tag), in order.
+//
+// Deadlines: the last argument of an operation is how long it may take: any std::chrono duration, Timeout::none(), or
+// by default Options::call_timeout (5 minutes). start() has Options::start_timeout (30 s). A collective that timed out
+// counts as called: its late result is dropped, and the next one is the next one everywhere.
+//
+// Failures are thrown as banyan::Error (error.hpp): by the call, the future or the handle. When a rank is lost the job
+// is over: everything pending fails with an error that names the rank, and so does every later call. After a failed
+// start() make a new HierarchicalBootstrap to try again.
+//
+// Threads: any thread may call anything, but only one at a time may be inside a collective operation: the second is
+// refused with Error (misuse), since the ranks could not agree on the order of the two. Banyan has one background
+// thread for all bootstraps of the process; it runs no code of yours but Handle::on_done.
+//
+// Processes: many bootstraps may live in one process, as ranks of one job or of several. They don't survive fork().
+//
+// `namespace bootstrap` is another name of `namespace banyan`. Define BANYAN_NO_BOOTSTRAP_ALIAS if you have your own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <banyan/error.hpp>
+#include <banyan/handle.hpp>
+#include <banyan/message.hpp>
+#include <banyan/options.hpp>
+#include <banyan/timeout.hpp>
+#include <banyan/version.hpp>
+
+namespace banyan {
+
+// Facts about the formed job, as this rank knows them.
+struct Statistics {
+  int ranks = 0;
+  int hosts = 0;
+  int depth = 0;                       // steps from the root to the deepest host of the tree
+  int tree_links = 0;                  // this rank's connections to other hosts: at most fan-out + 1, the root one more
+  int tree_links_peak = 0;             // the most there ever were
+  int local_links = 0;                 // this rank's connections to ranks of its host
+  std::uint64_t turned_away = 0;       // connections refused here: strangers, wrong secret, wrong job
+  std::uint64_t unexpected_bytes = 0;  // what came for receives that were not posted yet, and is held now
+};
+
+namespace detail {
+
+// One operation as it goes to the library.
+struct Call {
+  enum class Kind : std::uint8_t { barrier = 1, broadcast, allgather, gather, scatter, reduce, allreduce, send, recv };
+  Kind kind;
+  Timeout timeout;
+  int rank = -1;  // root, target or source
+  MessageView message = {};
+  const std::vector<MessageView>* parts = nullptr;  // scatter
+  std::uint32_t tag = 0;
+  Reduction reduction = {};
+  ElementType element = {};
+  std::size_t count = 0;
+};
+
+// What `convert` makes of the handle, as a future.
+template <typename Convert>
+auto future_of(const Handle& handle, Convert convert) -> std::future<decltype(convert(handle))> {
+  using Result = decltype(convert(handle));
+  auto promise = std::make_shared<std::promise<Result>>();
+  handle.on_done([promise, handle, convert = std::move(convert)] {
+    try {
+      if constexpr (std::is_void_v<Result>) {
+        convert(handle);
+        promise->set_value();
+      } else {
+        promise->set_value(convert(handle));
+      }
+    } catch (...) {
+      promise->set_exception(std::current_exception());
+    }
+  });
+  return promise->get_future();
+}
+
+template <typename Message>
+using IfMessage = std::enable_if_t<is_message<Message>>;
+
+template <typename Message>
+std::vector<MessageView> views_of(const std::vector<Message>& messages) {
+  return {messages.begin(), messages.end()};
+}
+template <typename Value>
+std::vector<MessageView> value_views_of(const std::vector<Value>& values) {
+  std::vector<MessageView> views;
+  views.reserve(values.size());
+  for (const Value& value : values) views.push_back(MessageView::of(value));
+  return views;
+}
+
+}  // namespace detail
+
+class HierarchicalBootstrap {
+ public:
+  HierarchicalBootstrap();
+  // As close(), but quietly: nothing is thrown.
+  ~HierarchicalBootstrap();
+  HierarchicalBootstrap(HierarchicalBootstrap&&) noexcept;
+  HierarchicalBootstrap& operator=(HierarchicalBootstrap&&) noexcept;
+
+  // ---- Beginning and end --------------------------------------------------------------------------------------------
+
+  // Says who this is and where to meet: rank 0 will bind address:port, the others will connect to it. The secret,
+  // the deadlines and what else belongs to the process and not to the job are read from the environment; rank, size,
+  // rendezvous, job id and host list are not. Sends nothing. Throws Error (misuse), and may be called again then.
+  void init(int rank, int total_ranks, const std::string& address, int port);
+  // The same with all that can be said (options.hpp). `init(Options::from_environment())` works under any launcher.
+  void init(Options options);
+
+  // What every other rank gets to know of this one: at most 32 KiB. Between init() and start(); replaces Options::blob.
+  void set_blob(MessageView blob);
+
+  // Joins the job. Returns when this rank holds the table of all ranks and their blobs. Throws Error: which ranks are
+  // missing when start_timeout has passed, who came twice, what could not be bound.
+  void start();
+  std::future<void> start_async();
+  Handle begin_start();
+
+  // Takes leave: waits until no rank needs this one any more to pass messages on, for at most close_timeout, then ends
+  // pending operations with ErrorCode::closed and all connections. Other ranks' messages that were not received are
+  // lost. Throws nothing but misuse (never initialised, closed before). Never started or failed: returns at once.
+  void close();
+
+  // ---- The job ------------------------------------------------------------------------------------------------------
+  // rank and world size from init() on, the others once start() has returned; all of them after close(), too.
+
+  int rank() const;
+  int world_size() const;
+  // The name of the host that `rank` runs on.
+  std::string host_of(int rank) const;
+  // What `rank` set as its blob.
+  template <typename Message = std::string>
+  Message peer_blob(int rank) const {
+    static_assert(is_message<Message>);
+    Message blob;
+    const auto resize = [&blob](std::size_t size) -> void* {
+      blob.resize(size);
+      return blob.data();
+    };
+    copy_blob(rank, resize);
+    return blob;
+  }
+  Statistics statistics() const;
+
+  // ---- Collective operations on messages ----------------------------------------------------------------------------
+
+  // `message` of `root` goes to all; elsewhere it is overwritten.
+  template <typename Message, typename = detail::IfMessage<Message>>
+  void broadcast(int root, Message& message, Timeout timeout = {}) {
+    const Handle done = run({Kind::broadcast, timeout, root, view_at(root, message)});
+    if (rank() != root) message = done.message<Message>();
+  }
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::future<Message> broadcast_async(int root, const Message& message, Timeout timeout = {}) {
+    return future_message<Message>(begin_broadcast(root, message, timeout));
+  }
+  Handle begin_broadcast(int root, MessageView message, Timeout timeout = {}) {
+    return begin({Kind::broadcast, timeout, root, message});
+  }
+
+  // Every rank's message, by rank, at every rank. They may differ in size.
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::vector<Message> allgather(const Message& message, Timeout timeout = {}) {
+    return run({Kind::allgather, timeout, -1, message}).template messages<Message>();
+  }
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::future<std::vector<Message>> allgather_async(const Message& message, Timeout timeout = {}) {
+    return future_messages<Message>(begin_allgather(message, timeout));
+  }
+  Handle begin_allgather(MessageView message, Timeout timeout = {}) {
+    return begin({Kind::allgather, timeout, -1, message});
+  }
+
+  // Every rank's message, by rank, at `root`; elsewhere an empty vector.
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::vector<Message> gather(int root, const Message& message, Timeout timeout = {}) {
+    return run({Kind::gather, timeout, root, message}).template messages<Message>();
+  }
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::future<std::vector<Message>> gather_async(int root, const Message& message, Timeout timeout = {}) {
+    return future_messages<Message>(begin_gather(root, message, timeout));
+  }
+  Handle begin_gather(int root, MessageView message, Timeout timeout = {}) {
+    return begin({Kind::gather, timeout, root, message});
+  }
+
+  // parts[i] of `root` goes to rank i. There must be one for each rank; elsewhere `parts` is ignored.
+  template <typename Message, typename = detail::IfMessage<Message>>
+  Message scatter(int root, const std::vector<Message>& parts, Timeout timeout = {}) {
+    const auto views = detail::views_of(parts);
+    return run({Kind::scatter, timeout, root, {}, &views}).template message<Message>();
+  }
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::future<Message> scatter_async(int root, const std::vector<Message>& parts, Timeout timeout = {}) {
+    return future_message<Message>(begin_scatter(root, detail::views_of(parts), timeout));
+  }
+  Handle begin_scatter(int root, const std::vector<MessageView>& parts, Timeout timeout = {}) {
+    return begin({Kind::scatter, timeout, root, {}, &parts});
+  }
+
+  // Returns when every rank has called it.
+  void barrier(Timeout timeout = {}) { run({Kind::barrier, timeout}); }
+  std::future<void> barrier_async(Timeout timeout = {}) { return future_done(begin_barrier(timeout)); }
+  Handle begin_barrier(Timeout timeout = {}) { return begin({Kind::barrier, timeout}); }
+
+  // ---- Reductions ---------------------------------------------------------------------------------------------------
+  // Element by element, over vectors that have the same length at every rank. Element: integers, float, double.
+
+  // The result is at `root`; elsewhere an empty vector.
+  template <typename Element>
+  std::vector<Element> reduce(int root, const std::vector<Element>& elements, Reduction reduction,
+                              Timeout timeout = {}) {
+    return run(reduction_call(Kind::reduce, root, elements.data(), elements.size(), reduction, timeout))
+        .template elements<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> reduce_async(int root, const std::vector<Element>& elements, Reduction reduction,
+                                                 Timeout timeout = {}) {
+    return future_elements<Element>(begin_reduce(root, elements.data(), elements.size(), reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_reduce(int root, const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
+    return begin(reduction_call(Kind::reduce, root, elements, count, reduction, timeout));
+  }
+
+  // The result is everywhere, with identical bits.
+  template <typename Element>
+  std::vector<Element> allreduce(const std::vector<Element>& elements, Reduction reduction, Timeout timeout = {}) {
+    return run(reduction_call(Kind::allreduce, -1, elements.data(), elements.size(), reduction, timeout))
+        .template elements<Element>();
+  }
+  // One number.
+  template <typename Element, typename = std::enable_if_t<std::is_arithmetic_v<Element>>>
+  Element allreduce(Element element, Reduction reduction, Timeout timeout = {}) {
+    return run(reduction_call(Kind::allreduce, -1, &element, 1, reduction, timeout)).template value<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> allreduce_async(const std::vector<Element>& elements, Reduction reduction,
+                                                    Timeout timeout = {}) {
+    return future_elements<Element>(begin_allreduce(elements.data(), elements.size(), reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_allreduce(const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
+    return begin(reduction_call(Kind::allreduce, -1, elements, count, reduction, timeout));
+  }
+
+  // ---- Messages between two ranks -----------------------------------------------------------------------------------
+
+  // Returns when `target` has taken the message: a recv of it has been posted there, or it lies in the memory that the
+  // target keeps for messages that it has not asked for yet. A rank may send to itself.
+  void send(int target, MessageView message, std::uint32_t tag = 0, Timeout timeout = {}) {
+    run({Kind::send, timeout, target, message, nullptr, tag});
+  }
+  std::future<void> send_async(int target, MessageView message, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return future_done(begin_send(target, message, tag, timeout));
+  }
+  Handle begin_send(int target, MessageView message, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return begin({Kind::send, timeout, target, message, nullptr, tag});
+  }
+
+  // The oldest message of `source` with this tag that no other recv has: `recv(3)` as a std::string,
+  // `recv<std::vector<std::byte>>(3)` as bytes.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  Message recv(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return run({Kind::recv, timeout, source, {}, nullptr, tag}).template message<Message>();
+  }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<Message> recv_async(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return future_message<Message>(begin_recv(source, tag, timeout));
+  }
+  Handle begin_recv(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return begin({Kind::recv, timeout, source, {}, nullptr, tag});
+  }
+
+  // ---- The same for values (trivially copyable objects) -------------------------------------------------------------
+  // Their begin_ form is the one of the messages, with MessageView::of(value) and Handle::value().
+
+  template <typename Value>
+  void broadcast_value(int root, Value& value, Timeout timeout = {}) {
+    const Handle done = run({Kind::broadcast, timeout, root, rank() == root ? MessageView::of(value) : MessageView()});
+    if (rank() != root) value = done.value<Value>();
+  }
+  template <typename Value>
+  std::future<Value> broadcast_value_async(int root, const Value& value, Timeout timeout = {}) {
+    return future_value<Value>(begin_broadcast(root, MessageView::of(value), timeout));
+  }
+
+  // One value per rank.
+  template <typename Value>
+  std::vector<Value> allgather_value(const Value& value, Timeout timeout = {}) {
+    return run({Kind::allgather, timeout, -1, MessageView::of(value)}).template values<Value>();
+  }
+  template <typename Value>
+  std::future<std::vector<Value>> allgather_value_async(const Value& value, Timeout timeout = {}) {
+    return future_values<Value>(begin_allgather(MessageView::of(value), timeout));
+  }
+
+  template <typename Value>
+  std::vector<Value> gather_value(int root, const Value& value, Timeout timeout = {}) {
+    return run({Kind::gather, timeout, root, MessageView::of(value)}).template values<Value>();
+  }
+  template <typename Value>
+  std::future<std::vector<Value>> gather_value_async(int root, const Value& value, Timeout timeout = {}) {
+    return future_values<Value>(begin_gather(root, MessageView::of(value), timeout));
+  }
+
+  // values[i] of `root` goes to rank i.
+  template <typename Value>
+  Value scatter_value(int root, const std::vector<Value>& values, Timeout timeout = {}) {
+    const auto views = detail::value_views_of(values);
+    return run({Kind::scatter, timeout, root, {}, &views}).template value<Value>();
+  }
+  template <typename Value>
+  std::future<Value> scatter_value_async(int root, const std::vector<Value>& values, Timeout timeout = {}) {
+    return future_value<Value>(begin_scatter(root, detail::value_views_of(values), timeout));
+  }
+
+  template <typename Value>
+  void send_value(int target, const Value& value, std::uint32_t tag = 0, Timeout timeout = {}) {
+    send(target, MessageView::of(value), tag, timeout);
+  }
+  template <typename Value>
+  std::future<void> send_value_async(int target, const Value& value, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return send_async(target, MessageView::of(value), tag, timeout);
+  }
+  template <typename Value>
+  Value recv_value(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return run({Kind::recv, timeout, source, {}, nullptr, tag}).template value<Value>();
+  }
+  template <typename Value>
+  std::future<Value> recv_value_async(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    return future_value<Value>(begin_recv(source, tag, timeout));
+  }
+
+ private:
+  using Kind = detail::Call::Kind;
+
+  Handle run(const detail::Call& call);    // blocks until it is done; throws if it failed
+  Handle begin(const detail::Call& call);  // and lets the background thread carry it on
+  void copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const;
+
+  // Only the root's message is looked at, so only the root's is copied.
+  template <typename Message>
+  MessageView view_at(int root, const Message& message) const {
+    return rank() == root ? MessageView(message) : MessageView();
+  }
+  template <typename Element>
+  static detail::Call reduction_call(Kind kind, int root, const Element* elements, std::size_t count,
+                                     Reduction reduction, Timeout timeout) {
+    return {kind,    timeout, root,      {elements, count * sizeof(Element)},
+            nullptr, 0,       reduction, detail::element_type<Element>(),
+            count};
+  }
+  static std::future<void> future_done(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { done.wait(); });
+  }
+  template <typename Message>
+  static std::future<Message> future_message(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { return done.message<Message>(); });
+  }
+  template <typename Message>
+  static std::future<std::vector<Message>> future_messages(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { return done.messages<Message>(); });
+  }
+  template <typename Value>
+  static std::future<Value> future_value(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { return done.value<Value>(); });
+  }
+  template <typename Value>
+  static std::future<std::vector<Value>> future_values(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { return done.values<Value>(); });
+  }
+  template <typename Element>
+  static std::future<std::vector<Element>> future_elements(const Handle& handle) {
+    return detail::future_of(handle, [](const Handle& done) { return done.elements<Element>(); });
+  }
+
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace banyan
+
+#ifndef BANYAN_NO_BOOTSTRAP_ALIAS
+namespace bootstrap = banyan;  // NOLINT(misc-unused-alias-decls)
+#endif

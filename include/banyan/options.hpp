@@ -1,0 +1,129 @@
+// Everything that can be said about one rank of a job, and how it is read from the environment.
+//
+// Options::from_environment() reads BANYAN_* variables first. If BANYAN_RANK is not set it also looks for a launcher,
+// in this order, and takes what BANYAN_* leaves open from the first that it finds:
+//
+//              | rank                 | number of ranks      | job id made from             | rendezvous
+//   -----------+----------------------+----------------------+------------------------------+-----------------------------
+//   Open MPI   | OMPI_COMM_WORLD_RANK | OMPI_COMM_WORLD_SIZE | PMIX_NAMESPACE, and          | one host: 127.0.0.1 and a
+//              |                      |                      | OMPI_MCA_orte_precondition_  | port made from the job
+//              id; |                      |                      | transports where it is set   | else set
+//              BANYAN_RENDEZVOUS
+//   torchrun   | RANK                 | WORLD_SIZE           | TORCHELASTIC_RUN_ID,         | MASTER_ADDR and a port
+//   made
+//              |                      |                      | MASTER_ADDR, MASTER_PORT     | from the job id
+//   MPICH, PMI | PMI_RANK             | PMI_SIZE             | PMI_JOBID where it is set,   | set BANYAN_RENDEZVOUS
+//              |                      |                      | else invented by rank 0      |
+//   Slurm      | SLURM_PROCID         | SLURM_NTASKS         | SLURM_JOB_ID, SLURM_STEP_ID, | first host of
+//              |                      |                      | SLURM_RESTART_COUNT          | SLURM_STEP_NODELIST and a
+//              |                      |                      |                              | port made from the job id
+//   Kubernetes | JOB_COMPLETION_INDEX | BANYAN_WORLD_SIZE    | invented by rank 0           | set BANYAN_RENDEZVOUS to
+//   the
+//              |                      |                      |                              | name of pod 0
+//   by hand    | BANYAN_RANK          | BANYAN_WORLD_SIZE    | invented by rank 0           | set BANYAN_RENDEZVOUS
+//
+// Ranks on this host are counted from OMPI_COMM_WORLD_LOCAL_RANK/_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE,
+// MPI_LOCALRANKID and MPI_LOCALNRANKS, or SLURM_LOCALID; the host's index is SLURM_NODEID or GROUP_RANK. Where Slurm
+// and PMI agree on rank and size, the launcher is Slurm (`srun --mpi=pmi2`). `banyan run` sets BANYAN_* for all of it.
+//
+// A port made from the job id lies in 20000-29999: below the ports that Linux gives to clients (32768-60999), and
+// different for two jobs of one host with a chance of 9,999 in 10,000. When it is taken all the same, rank 0 says so
+// and names the remedy: BANYAN_RENDEZVOUS.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <banyan/timeout.hpp>
+
+namespace banyan {
+
+enum class Transport : std::uint8_t {
+  automatic,  // Unix sockets between the ranks of a host, TCP between hosts
+  tcp,        // TCP everywhere, and every rank stands in the tree as if it were a host of its own
+};
+
+// From this level on, what happens is logged to standard error. `debug` adds what only developers want to know.
+enum class LogLevel : std::uint8_t { debug, info, warning, error, off };
+
+struct Options {
+  // ---- Who this is. Both must be set; all ranks give the same world size.
+  int rank = -1;       // BANYAN_RANK: 0 .. world_size - 1
+  int world_size = 0;  // BANYAN_WORLD_SIZE: 1 .. 4,194,304
+
+  // ---- Where to meet.
+  // BANYAN_RENDEZVOUS: host:port or [v6 address]:port, known to every rank; rank 0 binds it. A comma-separated list
+  // names alternative addresses of rank 0, tried in turn. A name that does not resolve yet is tried again until
+  // start_timeout. A job of one rank needs none.
+  std::string rendezvous;
+  // BANYAN_JOB_ID: tells jobs apart that meet at the same place. 32 hexadecimal digits are taken as they are, any other
+  // text is hashed. Empty: rank 0 invents one and the others adopt it.
+  std::string job_id;
+
+  // ---- Who may take part.
+  // BANYAN_SECRET, or a file (BANYAN_SECRET_FILE) that only its owner may read (mode 0600); a line break at its end
+  // does not count. Every rank of the job proves that it knows the secret, and nobody else gets in. Never logged, never
+  // sent.
+  std::string secret;
+  // BANYAN_ALLOW_NO_SECRET=1: this job is meant to run without one. Otherwise rank 0 warns loudly, once per process.
+  bool allow_no_secret = false;
+
+  // ---- The hosts.
+  int local_rank = -1;    // BANYAN_LOCAL_RANK: among the ranks of this host; -1: unknown
+  int local_size = 0;     // BANYAN_LOCAL_SIZE: ranks on this host; 0: unknown. Knowing it saves messages at the start
+  std::string host_name;  // BANYAN_HOST_NAME: for people; empty: what the system says
+  // BANYAN_HOST_ID: ranks with the same id share a host (they can reach each other through Unix sockets). Empty: made
+  // from the boot id, the network namespace and the user. Other values let one machine play many hosts.
+  std::string host_id;
+  // BANYAN_HOSTS: host:port of each host's leader, comma-separated, rank 0's host first, and this host's place in that
+  // list (BANYAN_HOST_INDEX, from 0). Every rank then knows its parent in the tree, and nobody but the first hosts
+  // needs the rendezvous. Empty: parents are found by asking at the rendezvous.
+  std::vector<std::string> hosts;
+  int host_index = -1;
+
+  // ---- The tree and the network.
+  int fan_out = 32;  // BANYAN_FAN_OUT: 2 .. 1024 children of a host's leader; rank 0's value counts for all
+  // BANYAN_INTERFACE: which network to use between hosts, as an interface ("eth0"), an address of this host, or a
+  // network ("10.0.0.0/8"). Empty: the system's choice.
+  std::string interface;
+  // BANYAN_PORT_RANGE, "5000-5100": the ports that listeners other than the rendezvous may use; 0: the system's choice.
+  int first_port = 0;
+  int last_port = 0;
+  Transport transport = Transport::automatic;  // BANYAN_TRANSPORT: auto or tcp
+
+  // ---- What the others get to know of this rank when start() returns: at most 32 KiB, any bytes. BANYAN_BLOB.
+  std::string blob;
+
+  // ---- Deadlines. In the environment "30", "30s", "500ms", "2m", "1h", or "none"; here a duration or Timeout::none().
+  Timeout start_timeout = std::chrono::seconds(30);  // BANYAN_TIMEOUT: from start() until the job has formed
+  Timeout call_timeout = std::chrono::minutes(5);    // BANYAN_CALL_TIMEOUT: of an operation that names none
+  Timeout close_timeout = std::chrono::seconds(10);  // BANYAN_CLOSE_TIMEOUT: how long close() waits for the others
+
+  // ---- Memory. BANYAN_UNEXPECTED_BYTES: what other ranks may have sent before this one asked for it; senders wait
+  // when it is used up.
+  std::size_t unexpected_bytes = std::size_t{4} * 1024 * 1024;
+
+  // ---- For people and launchers.
+  LogLevel log_level = LogLevel::warning;  // BANYAN_LOG: debug, info, warn, error or off
+  // BANYAN_RENDEZVOUS_FD: rank 0's rendezvous as a socket that listens already, so that nobody can take the port
+  // between its choice and its use. Banyan closes it. -1: none.
+  int rendezvous_fd = -1;
+  // BANYAN_PROGRESS_FD: rank 0 writes lines to this descriptor while the job forms, as long as there is room in the
+  // pipe: "waiting for 3 of 1024: 17, 904-905", and "formed 1024 ranks on 128 hosts in 57 ms" when it is done. -1:
+  // none.
+  int progress_fd = -1;
+
+  // The launcher that from_environment() found, for messages; empty when there was none.
+  std::string launcher;
+
+  // What the environment says, by the table above; what it does not mention keeps its default. Throws Error (misuse)
+  // that names variable, value and remedy when a variable can't be read, and Error (resources) when a secret file
+  // can't. Reads the environment: not beside a thread that changes it.
+  static Options from_environment();
+  // Throws Error (misuse) for the first thing that can't work, naming it and its remedy. init() calls it.
+  void validate() const;
+};
+
+}  // namespace banyan

@@ -1,0 +1,69 @@
+#include "api/calls.hh"
+
+namespace banyan::api {
+namespace {
+
+using Kind = detail::Call::Kind;
+
+static_assert(static_cast<int>(Kind::allreduce) == static_cast<int>(wire::CollectiveKind::allreduce));
+static_assert(static_cast<int>(Reduction::bit_xor) == static_cast<int>(wire::Reduction::bit_xor));
+static_assert(static_cast<int>(ElementType::float64) == static_cast<int>(wire::ElementType::float64));
+
+Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message.data(), message.size())); }
+
+node::Collective collective(const detail::Call& call, int self) {
+  node::Collective collective;
+  collective.call.kind = static_cast<wire::CollectiveKind>(call.kind);
+  if (role_of(call.kind) != nullptr) collective.call.root = static_cast<Rank>(call.rank);
+  if (call.kind == Kind::reduce || call.kind == Kind::allreduce) {
+    collective.call.reduction = static_cast<wire::Reduction>(call.reduction);
+    collective.call.element = static_cast<wire::ElementType>(call.element);
+    collective.call.count = call.count;
+  }
+  const bool only_root_gives = call.kind == Kind::broadcast || call.kind == Kind::scatter;
+  if (only_root_gives && self != call.rank) return collective;
+  collective.contribution = copy_of(call.message);
+  if (call.kind == Kind::scatter) {
+    for (const MessageView& part : *call.parts) collective.parts.push_back(copy_of(part));
+  }
+  return collective;
+}
+
+}  // namespace
+
+const char* name_of(Kind kind) {
+  if (kind == Kind::send) return "send";
+  if (kind == Kind::recv) return "recv";
+  return wire::to_string(static_cast<wire::CollectiveKind>(kind));
+}
+
+bool is_collective(Kind kind) { return kind != Kind::send && kind != Kind::recv; }
+
+const char* role_of(Kind kind) {
+  switch (kind) {
+    case Kind::broadcast:
+    case Kind::gather:
+    case Kind::scatter:
+    case Kind::reduce: return "root";
+    case Kind::send: return "target";
+    case Kind::recv: return "source";
+    case Kind::barrier:
+    case Kind::allgather:
+    case Kind::allreduce: break;
+  }
+  return nullptr;
+}
+
+node::Call node_call(const detail::Call& call, int self) {
+  node::Call made;
+  if (call.kind == Kind::send) {
+    made.operation = node::Send{static_cast<Rank>(call.rank), call.tag, copy_of(call.message)};
+  } else if (call.kind == Kind::recv) {
+    made.operation = node::Receive{static_cast<Rank>(call.rank), call.tag};
+  } else {
+    made.operation = collective(call, self);
+  }
+  return made;
+}
+
+}  // namespace banyan::api

@@ -1,0 +1,94 @@
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <banyan/handle.hpp>
+
+#include "api/handle_implementation.hh"
+#include "driver/asio/runtime.hh"
+
+namespace banyan {
+
+Handle::Handle() noexcept = default;
+Handle::~Handle() = default;
+Handle::Handle(const Handle&) noexcept = default;
+Handle::Handle(Handle&&) noexcept = default;
+Handle& Handle::operator=(const Handle&) noexcept = default;
+Handle& Handle::operator=(Handle&&) noexcept = default;
+Handle::Handle(std::shared_ptr<Implementation> implementation) noexcept : implementation_(std::move(implementation)) {}
+
+const driver::Outcome& Handle::Implementation::result() const {
+  const driver::Outcome& outcome = operation_->outcome();
+  if (const auto* failure = std::get_if<Failure>(&outcome)) throw api::to_error(*failure, *speaker_);
+  return outcome;
+}
+
+const Payload& Handle::Implementation::message(std::size_t index) const {
+  operation_->wait();
+  const driver::Outcome& outcome = result();
+  if (const auto* payload = std::get_if<Payload>(&outcome); payload != nullptr && index == 0) return *payload;
+  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome);
+      payloads != nullptr && index < payloads->size()) {
+    return (*payloads)[index];
+  }
+  api::throw_misuse(*speaker_, ErrorPhase::running, "the operation brought no message " + std::to_string(index));
+}
+
+void Handle::Implementation::on_done(std::function<void()> callback) const {
+  if (watch_) {
+    watch_->then(std::move(callback));
+  } else {
+    operation_->on_done([callback = std::move(callback)](const driver::Outcome&) { callback(); });
+  }
+}
+
+bool Handle::test() const noexcept { return implementation_->operation().done(); }
+
+void Handle::wait() const {
+  implementation_->operation().wait();
+  implementation_->result();
+}
+
+bool Handle::wait_for(Timeout timeout) const {
+  const bool forever = timeout.is_default() || timeout.is_none();
+  const Time deadline = forever ? kNever : after(driver::now(), timeout.duration());
+  if (!implementation_->operation().wait_until(deadline)) return false;
+  implementation_->result();
+  return true;
+}
+
+int Handle::fd() const {
+  const int descriptor = implementation_->operation().descriptor();
+  if (descriptor < 0) {
+    throw Error(ErrorCode::resources, ErrorPhase::running,
+                "banyan: no descriptor left to signal an operation with: raise the limit (ulimit -n)");
+  }
+  return descriptor;
+}
+
+void Handle::on_done(std::function<void()> callback) const { implementation_->on_done(std::move(callback)); }
+
+std::size_t Handle::message_count() const {
+  wait();
+  const driver::Outcome& outcome = implementation_->operation().outcome();
+  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome)) return payloads->size();
+  return std::holds_alternative<Payload>(outcome) ? 1 : 0;
+}
+
+std::size_t Handle::size(std::size_t index) const { return implementation_->message(index).size(); }
+
+void Handle::copy(void* to, std::size_t index) const {
+  implementation_->message(index).copy_to(static_cast<std::byte*>(to));
+}
+
+void Handle::expect_size(std::size_t index, std::size_t size) const {
+  const std::size_t actual = this->size(index);
+  if (actual == size) return;
+  const std::string text = "message " + std::to_string(index) + " has " + std::to_string(actual) +
+                           " bytes, and the caller expects a value of " + std::to_string(size) +
+                           ": all ranks must use the same type";
+  throw api::to_error({FailureCode::mismatch, Phase::running, {}, {}, text}, implementation_->speaker());
+}
+
+}  // namespace banyan

@@ -1,0 +1,37 @@
+// What a Handle holds.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include <banyan/handle.hpp>
+
+#include "api/failures.hh"
+#include "api/start_watch.hh"
+#include "driver/asio/operation.hh"
+
+namespace banyan {
+
+class Handle::Implementation {
+ public:
+  // `watch`: the operation is a start, and the watch is its callback.
+  Implementation(std::shared_ptr<driver::Operation> operation, std::shared_ptr<const api::Speaker> speaker,
+                 std::shared_ptr<api::StartWatch> watch = nullptr)
+      : operation_(std::move(operation)), speaker_(std::move(speaker)), watch_(std::move(watch)) {}
+
+  driver::Operation& operation() const { return *operation_; }
+  const api::Speaker& speaker() const { return *speaker_; }
+  void on_done(std::function<void()> callback) const;
+  // The outcome of a done operation; throws what it failed with.
+  const driver::Outcome& result() const;
+  // Message `index` of it; throws Error (misuse) when there is none.
+  const Payload& message(std::size_t index) const;
+
+ private:
+  const std::shared_ptr<driver::Operation> operation_;
+  const std::shared_ptr<const api::Speaker> speaker_;
+  const std::shared_ptr<api::StartWatch> watch_;
+};
+
+}  // namespace banyan

@@ -1,0 +1,253 @@
+// The public class over real sockets, with the ranks as threads: every form of every operation.
+#include <poll.h>
+
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <banyan/hierarchical_bootstrap.hpp>
+
+#include "api/job_of_threads.hh"
+
+namespace banyan::api {
+namespace {
+
+using namespace std::chrono_literals;
+using ByteVector = std::vector<std::byte>;
+
+constexpr int kRanks = 5;
+
+template <typename Message>
+Message made_of(int rank) {
+  using Element = typename Message::value_type;
+  return Message(static_cast<std::size_t>(rank * 100), static_cast<Element>(rank));
+}
+
+template <typename Message>
+void exchange_messages(HierarchicalBootstrap& job) {
+  const int rank = job.rank();
+  const int root = kRanks - 2;
+  std::vector<Message> all;
+  for (int other = 0; other < kRanks; ++other) all.push_back(made_of<Message>(other));
+  const Message& mine = all[static_cast<std::size_t>(rank)];
+
+  Message message = rank == root ? mine : Message();
+  job.broadcast(root, message);
+  EXPECT_EQ(message, made_of<Message>(root));
+  EXPECT_EQ(job.allgather(mine), all);
+  EXPECT_EQ(job.gather(root, mine), rank == root ? all : std::vector<Message>());
+  EXPECT_EQ(job.scatter(root, rank == root ? all : std::vector<Message>()), mine);
+  job.send((rank + 1) % kRanks, mine, 7);
+  EXPECT_EQ(job.recv<Message>((rank + kRanks - 1) % kRanks, 7), made_of<Message>((rank + kRanks - 1) % kRanks));
+}
+
+TEST(Operations, carry_strings) { run_job(kRanks, exchange_messages<std::string>); }
+TEST(Operations, carry_bytes) { run_job(kRanks, exchange_messages<ByteVector>); }
+TEST(Operations, carry_chars) { run_job(kRanks, exchange_messages<std::vector<char>>); }
+TEST(Operations, carry_unsigned_chars) { run_job(kRanks, exchange_messages<std::vector<std::uint8_t>>); }
+
+TEST(Operations, the_lines_of_the_manual_work_as_they_stand) {
+  const auto [listener, port_of_listener] = listening_socket();
+  ::close(listener);
+  run_ranks(job_options(3), [port = port_of_listener](HierarchicalBootstrap&, const Options& options) {
+    const int rank = options.rank;
+    const int total_ranks = 3;
+    const std::string address = "127.0.0.1";
+    const int root = 1;
+    const int target_rank = (rank + 1) % 3;
+    const int source_rank = (rank + 2) % 3;
+    const std::string local_data = std::to_string(rank);
+    std::string message = rank == root ? "hello" : "";
+
+    auto bootstrap = std::make_unique<bootstrap::HierarchicalBootstrap>();
+    bootstrap->init(rank, total_ranks, address, port);
+    bootstrap->start();
+    bootstrap->broadcast(root, message);
+    auto everyone = bootstrap->allgather(local_data);
+    bootstrap->barrier();
+    bootstrap->send(target_rank, message);
+    auto answer = bootstrap->recv(source_rank);
+
+    EXPECT_EQ(message, "hello");
+    EXPECT_EQ(everyone, (std::vector<std::string>{"0", "1", "2"}));
+    EXPECT_EQ(answer, "hello");
+  });
+}
+
+struct Card {
+  int rank;
+  double weight;
+  friend bool operator==(const Card&, const Card&) = default;
+};
+
+TEST(Operations, carry_values) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const Card mine{job.rank(), 0.5 * job.rank()};
+    std::vector<Card> all;
+    for (int rank = 0; rank < kRanks; ++rank) all.push_back({rank, 0.5 * rank});
+
+    Card card = mine;
+    job.broadcast_value(2, card);
+    EXPECT_EQ(card, all[2]);
+    EXPECT_EQ(job.allgather_value(mine), all);
+    EXPECT_EQ(job.gather_value(1, mine), job.rank() == 1 ? all : std::vector<Card>());
+    EXPECT_EQ(job.scatter_value(0, all), mine);
+    job.send_value(job.rank(), mine);  // to itself
+    EXPECT_EQ(job.recv_value<Card>(job.rank()), mine);
+    EXPECT_EQ(job.allgather_value(job.rank() % 2 == 0), (std::vector<bool>{true, false, true, false, true}));
+  });
+}
+
+TEST(Operations, reduce_elements_of_every_type) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const auto check = [&](auto one) {
+      using Element = decltype(one);
+      const std::vector<Element> mine{one, static_cast<Element>(job.rank())};
+      EXPECT_EQ(job.allreduce(mine, Reduction::sum), (std::vector<Element>{Element{5}, Element{10}}));
+      EXPECT_EQ(job.reduce(3, mine, Reduction::max),
+                job.rank() == 3 ? (std::vector<Element>{one, Element{4}}) : std::vector<Element>());
+      EXPECT_EQ(job.allreduce(static_cast<Element>(job.rank() + 1), Reduction::product), Element{120});
+    };
+    check(std::int8_t{1});
+    check(std::uint8_t{1});
+    check(std::int16_t{1});
+    check(std::uint16_t{1});
+    check(1);
+    check(1u);
+    check(1L);
+    check(1ULL);
+    check(1.0f);
+    check(1.0);
+    EXPECT_EQ(job.allreduce(1u << job.rank(), Reduction::bit_or), 31u);
+    EXPECT_EQ(job.allreduce(std::vector<int>(), Reduction::min), std::vector<int>());
+  });
+}
+
+TEST(Futures, many_operations_may_be_in_flight) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const int rank = job.rank();
+    const std::string mine = std::to_string(rank);
+    auto gathered = job.allgather_async(mine);
+    auto met = job.barrier_async();
+    auto told = job.broadcast_async(1, rank == 1 ? std::string("word") : std::string());
+    auto at_root = job.gather_async(0, mine);
+    auto part = job.scatter_async(0, std::vector<std::string>(kRanks, "part"));
+    auto sum = job.allreduce_async(std::vector<int>{1}, Reduction::sum);
+    auto at_two = job.reduce_async(2, std::vector<int>{rank}, Reduction::max);
+    auto received = job.recv_async((rank + 1) % kRanks);
+    auto sent = job.send_async((rank + kRanks - 1) % kRanks, mine);
+    auto cards = job.allgather_value_async(rank);
+
+    EXPECT_EQ(cards.get(), (std::vector<int>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(gathered.get(), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
+    EXPECT_NO_THROW(met.get());
+    EXPECT_EQ(told.get(), "word");
+    EXPECT_EQ(at_root.get().size(), rank == 0 ? 5u : 0u);
+    EXPECT_EQ(part.get(), "part");
+    EXPECT_EQ(sum.get(), std::vector<int>{5});
+    EXPECT_EQ(at_two.get(), rank == 2 ? std::vector<int>{4} : std::vector<int>());
+    EXPECT_NO_THROW(sent.get());
+    EXPECT_EQ(received.get(), std::to_string((rank + 1) % kRanks));
+  });
+}
+
+TEST(Futures, a_start_may_be_waited_for_later) {
+  run_ranks(job_options(3), [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start_async().get();
+    EXPECT_EQ(job.allreduce(1, Reduction::sum), 3);
+  });
+}
+
+TEST(Handles, are_polled_and_their_descriptor_becomes_readable) {
+  run_job(2, [](HierarchicalBootstrap& job) {
+    if (job.rank() == 0) {
+      Handle handle = job.begin_recv(1);
+      EXPECT_FALSE(handle.test());
+      EXPECT_FALSE(handle.wait_for(1ms));
+      pollfd readable{handle.fd(), POLLIN, 0};
+      EXPECT_EQ(::poll(&readable, 1, 0), 0);
+      job.barrier();
+      EXPECT_EQ(::poll(&readable, 1, 60'000), 1);
+      EXPECT_TRUE(handle.test());
+      EXPECT_EQ(handle.message(), "word");
+      EXPECT_EQ(handle.message_count(), 1u);
+    } else {
+      job.barrier();
+      job.send(0, "word");
+    }
+    const Handle all = job.begin_allgather(job.rank() == 0 ? "a" : "bb");
+    EXPECT_EQ(all.messages(), (std::vector<std::string>{"a", "bb"}));
+    EXPECT_EQ(all.size(1), 2u);
+    EXPECT_THROW(all.message(2), Error);
+  });
+}
+
+TEST(Handles, a_start_is_a_handle_as_well) {
+  run_ranks(job_options(3), [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    const Handle start = job.begin_start();
+    std::promise<void> told;
+    start.on_done([&] { told.set_value(); });
+    told.get_future().get();
+    EXPECT_TRUE(start.test());
+    EXPECT_EQ(start.message_count(), 0u);
+    job.barrier();
+  });
+}
+
+TEST(Handles, a_value_of_another_size_is_a_mismatch) {
+  run_job(1, [](HierarchicalBootstrap& job) {
+    job.send(0, "12345");
+    try {
+      job.recv_value<int>(0);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::mismatch);
+      EXPECT_THAT(error.what(), testing::HasSubstr("5 bytes"));
+    }
+  });
+}
+
+TEST(TheJob, everyone_knows_every_blob_and_host) {
+  auto all = job_options(4);
+  for (Options& options : all) {
+    options.host_id = options.rank < 2 ? "a" : "b";
+    options.host_name = "host " + options.host_id;
+    options.blob = std::string(1, '\0') + "card " + std::to_string(options.rank);
+  }
+  run_ranks(all, [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    if (options.rank == 3) job.set_blob("another card");
+    job.start();
+    for (int rank = 0; rank < 3; ++rank)
+      EXPECT_EQ(job.peer_blob(rank), std::string(1, '\0') + "card " + std::to_string(rank));
+    EXPECT_EQ(job.peer_blob<ByteVector>(3).size(), 12u);
+    EXPECT_EQ(job.host_of(1), "host a");
+    EXPECT_EQ(job.host_of(2), "host b");
+    const Statistics statistics = job.statistics();
+    EXPECT_EQ(statistics.ranks, 4);
+    EXPECT_EQ(statistics.hosts, 2);
+    EXPECT_EQ(statistics.depth, 1);
+    job.barrier();
+    job.close();
+    EXPECT_EQ(job.peer_blob(3), "another card");
+    EXPECT_EQ(job.statistics().hosts, 2);
+  });
+}
+
+TEST(TheJob, a_bootstrap_may_be_moved) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    HierarchicalBootstrap moved = std::move(job);
+    EXPECT_EQ(moved.allreduce(1, Reduction::sum), 2);
+  });
+}
+
+}  // namespace
+}  // namespace banyan::api

@@ -1,0 +1,228 @@
+#include "api/job.hh"
+
+#include <exception>
+#include <optional>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "api/calls.hh"
+#include "api/configure.hh"
+#include "base/limits.hh"
+#include "driver/asio/host_identity.hh"
+#include "wire/table.hh"
+
+namespace banyan::api {
+
+Job::~Job() {
+  if (state_ != State::started) return;
+  try {
+    close();
+  } catch (const std::exception& error) {
+    log_.say(LogLevel::debug, error.what());
+  }
+}
+
+void Job::refuse(const std::string& text) const {
+  const ErrorPhase phase = state_ == State::closed    ? ErrorPhase::closing
+                           : state_ == State::started ? ErrorPhase::running
+                                                      : ErrorPhase::setup;
+  throw_misuse(*speaker_, phase, text);
+}
+
+// ---- Beginning and end
+
+void Job::init(Options options) {
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::fresh)
+    refuse("init() was called a second time: a bootstrap serves one job, make another for the next");
+  options.validate();
+  if (options.host_name.empty()) options.host_name = driver::host_name();
+  options_ = std::move(options);
+  speaker_ = std::make_shared<const Speaker>(Speaker{options_.rank, options_.host_name});
+  log_ = Log(options_.log_level, *speaker_);
+  state_ = State::ready;
+}
+
+void Job::set_blob(MessageView blob) {
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::ready) refuse("set_blob() belongs between init() and start()");
+  if (blob.size() > kMaxBlobBytes) {
+    refuse(fmt::format("the blob has {} bytes and may have {}: exchange the rest by allgather", blob.size(),
+                       kMaxBlobBytes));
+  }
+  options_.blob.assign(reinterpret_cast<const char*>(blob.data()), blob.size());
+}
+
+Job::Begun Job::start() {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::fresh) refuse("start() was called before init(): say first who this rank is and where to meet");
+  if (state_ == State::started)
+    refuse("start() was called a second time: a bootstrap serves one job, make another for the next");
+  if (state_ == State::closed) refuse("start() was called after close(): make another bootstrap");
+
+  driver::RankOptions rank_options = configure(options_);
+  if (options_.rank == 0 && options_.world_size > 1 && options_.secret.empty() && !options_.allow_no_secret) {
+    warn_of_missing_secret(log_, rank_options.config.rendezvous);
+  }
+  const Progress progress(options_.rank == 0 ? options_.progress_fd : -1);
+  rank_options.on_notice = [log = log_, progress](const node::effect::Notice& notice) {
+    if (notice.progress) progress.line(notice.text);
+    const bool warning = notice.level == node::effect::Notice::Level::warning;
+    log.say(warning ? LogLevel::warning : LogLevel::info, notice.text);
+  };
+  // Whoever waits for an operation is told by its error; this is for those who only read the log.
+  rank_options.on_failed = [log = log_](const Failure& failure) {
+    log.say(LogLevel::info, fmt::format("{}: {}", to_string(failure.phase), failure.text));
+  };
+
+  runtime_ = driver::Runtime::instance();
+  auto opened = runtime_->open(std::move(rank_options));
+  if (const auto* failure = std::get_if<Failure>(&opened)) throw to_error(*failure, *speaker_);
+  rank_ = std::move(std::get<std::unique_ptr<driver::RankHandle>>(opened));
+  state_ = State::started;
+
+  auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
+  start_ = rank_->start();
+  start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
+  return {start_, speaker_, watch};
+}
+
+void Job::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::fresh) refuse("close() was called before init()");
+    if (state_ == State::closed) refuse("close() was called a second time");
+    if (std::exchange(state_, State::closed) == State::ready) return;
+  }
+  take_leave();
+}
+
+void Job::take_leave() {
+  const bool formed = start_->done() && !std::holds_alternative<Failure>(start_->outcome());
+  if (formed && !rank_->failure()) {
+    const Duration patience = rank_->config().close_timeout;
+    rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
+  }
+  const std::lock_guard lock(mutex_);
+  statistics_ = rank_->statistics();
+  ended_ = true;
+  rank_->close();
+}
+
+// ---- Operations
+
+void Job::expect_started(const char* caller) const {
+  if (state_ == State::closed) refuse(fmt::format("{}() was called after close()", caller));
+  if (state_ != State::started)
+    refuse(fmt::format("{}() was called before start(): the order is init(), start(), operations", caller));
+}
+
+void Job::expect_rank(const char* caller, const char* role, int rank) const {
+  if (rank >= 0 && rank < options_.world_size) return;
+  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, options_.world_size - 1));
+}
+
+const wire::Table& Job::table(const char* caller) const {
+  if (!start_) expect_started(caller);
+  if (!start_ || !start_->done()) refuse(fmt::format("{}() was called before start() was done", caller));
+  const driver::Outcome& outcome = start_->outcome();
+  if (const auto* failure = std::get_if<Failure>(&outcome)) throw to_error(*failure, *speaker_);
+  return *std::get<std::shared_ptr<const wire::Table>>(outcome);
+}
+
+Job::Turn Job::take_turn(const detail::Call& call) {
+  if (!is_collective(call.kind)) return Turn(nullptr);
+  if (in_collective_.exchange(true, std::memory_order_acquire)) {
+    const std::lock_guard lock(mutex_);
+    refuse(fmt::format(
+        "{}() was called while another thread is in a collective operation of this bootstrap: the ranks could not "
+        "agree on the order of the two; let one thread make these calls, or begin them one after the other",
+        name_of(call.kind)));
+  }
+  return Turn(&in_collective_);
+}
+
+Job::Begun Job::submit(const detail::Call& call) {
+  const char* const name = name_of(call.kind);
+  std::unique_lock lock(mutex_);
+  expect_started(name);
+  table(name);
+  if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank);
+  if (call.kind == detail::Call::Kind::scatter && call.rank == options_.rank &&
+      call.parts->size() != static_cast<std::size_t>(options_.world_size)) {
+    refuse(fmt::format("scatter(): the root gives {} parts to {} ranks: it must give one to each", call.parts->size(),
+                       options_.world_size));
+  }
+  if (call.message.size() > kMaxMessageBytes) {
+    throw to_error(
+        {FailureCode::too_large,
+         Phase::running,
+         {},
+         {},
+         fmt::format("{}(): the message has {} bytes and may have {}", name, call.message.size(), kMaxMessageBytes)},
+        *speaker_);
+  }
+  if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
+  lock.unlock();
+
+  node::Call made = node_call(call, options_.rank);
+  const auto* collective = std::get_if<node::Collective>(&made.operation);
+  if (collective != nullptr && !collective->call.valid(static_cast<std::uint32_t>(options_.world_size))) {
+    throw_misuse(*speaker_, ErrorPhase::running,
+                 collective->call.to_string() + " does not exist: bitwise reductions are for integers");
+  }
+  const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
+  made.deadline = after(driver::now(), duration_of(call.timeout, standard));
+  return {rank_->submit(std::move(made)), speaker_, nullptr};
+}
+
+void Job::run_in_background() {
+  if (const auto failure = runtime_->run_in_background()) throw to_error(*failure, *speaker_);
+}
+
+// ---- The job
+
+int Job::rank() const {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::fresh) refuse("rank() was called before init()");
+  return options_.rank;
+}
+
+int Job::world_size() const {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::fresh) refuse("world_size() was called before init()");
+  return options_.world_size;
+}
+
+std::string Job::host_of(int rank) const {
+  const std::lock_guard lock(mutex_);
+  const wire::Table& formed = table("host_of");
+  expect_rank("host_of", "rank", rank);
+  return formed.host(static_cast<Rank>(rank));
+}
+
+Payload Job::blob_of(int rank) const {
+  const std::lock_guard lock(mutex_);
+  const wire::Table& formed = table("peer_blob");
+  expect_rank("peer_blob", "rank", rank);
+  return formed.blob(static_cast<Rank>(rank));
+}
+
+Statistics Job::statistics() const {
+  const std::lock_guard lock(mutex_);
+  table("statistics");
+  const node::Statistics now = ended_ ? statistics_ : rank_->statistics();
+  Statistics statistics;
+  statistics.ranks = options_.world_size;
+  statistics.hosts = static_cast<int>(now.hosts);
+  statistics.depth = static_cast<int>(now.depth);
+  statistics.tree_links = static_cast<int>(now.tree_links);
+  statistics.tree_links_peak = static_cast<int>(now.tree_links_peak);
+  statistics.local_links = static_cast<int>(now.local_links);
+  statistics.turned_away = now.turned_away;
+  statistics.unexpected_bytes = now.unexpected_bytes;
+  return statistics;
+}
+
+}  // namespace banyan::api

@@ -1,0 +1,89 @@
+// One rank of one job, behind HierarchicalBootstrap: it holds the order of calls, and hands operations to the driver.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include <banyan/hierarchical_bootstrap.hpp>
+
+#include "api/failures.hh"
+#include "api/log.hh"
+#include "api/start_watch.hh"
+#include "base/bytes.hh"
+#include "driver/asio/runtime.hh"
+
+namespace banyan::api {
+
+class Job {
+ public:
+  // An operation that goes on, and who speaks in its errors. `watch`: a start's callback.
+  struct Begun {
+    std::shared_ptr<driver::Operation> operation;
+    std::shared_ptr<const Speaker> speaker;
+    std::shared_ptr<StartWatch> watch;
+  };
+  // The right to be in a collective operation, given back at the end of its life.
+  class Turn {
+   public:
+    explicit Turn(std::atomic<bool>* taken) : taken_(taken) {}
+    ~Turn() {
+      if (taken_ != nullptr) taken_->store(false, std::memory_order_release);
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    std::atomic<bool>* taken_;
+  };
+
+  Job() = default;
+  ~Job();  // closes quietly
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  void init(Options options);
+  void set_blob(MessageView blob);
+  Begun start();
+  void close();
+
+  // Before submit(): Error (misuse) when another thread has the turn. Messages between two ranks need none.
+  Turn take_turn(const detail::Call& call);
+  Begun submit(const detail::Call& call);
+  // Nobody will wait for what was begun.
+  void run_in_background();
+
+  int rank() const;
+  int world_size() const;
+  std::string host_of(int rank) const;
+  Payload blob_of(int rank) const;
+  Statistics statistics() const;
+
+ private:
+  enum class State { fresh, ready, started, closed };
+
+  // These expect mutex_ to be held.
+  const wire::Table& table(const char* caller) const;
+  void expect_started(const char* caller) const;
+  void expect_rank(const char* caller, const char* role, int rank) const;
+  [[noreturn]] void refuse(const std::string& text) const;
+
+  void take_leave();
+
+  mutable std::mutex mutex_;
+  State state_ = State::fresh;
+  Options options_;
+  std::shared_ptr<const Speaker> speaker_ = std::make_shared<const Speaker>();
+  Log log_;
+  std::shared_ptr<driver::Runtime> runtime_;
+  // From start() on; never replaced, so that an operation may go on using it while another thread closes.
+  std::unique_ptr<driver::RankHandle> rank_;
+  std::shared_ptr<driver::Operation> start_;
+  bool ended_ = false;           // the driver has closed the rank
+  node::Statistics statistics_;  // from then on
+  std::atomic<bool> in_collective_{false};
+};
+
+}  // namespace banyan::api

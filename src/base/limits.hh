@@ -1,0 +1,79 @@
+// Every limit of the protocol, with the reason for its value. A limit that two sides must agree on is a
+// constant; what one process may choose for itself is a field of Limits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.hh"
+
+namespace banyan {
+
+// The greatest frame, header included: long messages are cut, so that control frames can overtake them.
+inline constexpr std::size_t kMaxFrameBytes = 64 * 1024;
+// Data frames carry this much: a power of two, so that the fixed records of a table never straddle two chunks,
+// and a multiple of every element size, so that reductions work chunk by chunk.
+inline constexpr std::size_t kChunkBytes = 32 * 1024;
+// Before a peer is authenticated it can't send a larger frame than this: the longest handshake message fits twice.
+inline constexpr std::size_t kMaxUnauthenticatedFrameBytes = 512;
+// A blob travels in one record frame; longer contributions belong in an allgather.
+inline constexpr std::size_t kMaxBlobBytes = 32 * 1024;
+// HOST_NAME_MAX on Linux is 64; fully qualified names are cut to this.
+inline constexpr std::size_t kMaxHostNameBytes = 128;
+// A sentence in an error that crosses the wire.
+inline constexpr std::size_t kMaxTextBytes = 1024;
+// Ranges in a list of missing ranks that crosses the wire; more are counted, not named.
+inline constexpr std::size_t kMaxRangesOnWire = 64;
+// 2^22 = 4 million ranks: a table of that size (with 128-byte blobs) is 0.7 GB; a larger N is a mistake.
+inline constexpr std::uint32_t kMaxWorldSize = 1u << 22;
+inline constexpr std::uint32_t kMinFanOut = 2;
+inline constexpr std::uint32_t kMaxFanOut = 1024;
+// A collective's payload up to this size travels with the vote; a larger one waits until all have called.
+inline constexpr std::size_t kEagerCollectiveBytes = 64 * 1024;
+// How many collectives of a communicator a rank may start before the oldest is known to have been called by all.
+inline constexpr std::uint32_t kMaxCollectivesInFlight = 64;
+// A message up to this size is sent without asking the target for room first.
+inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
+// Messages to one target that are announced and not yet accepted; more wait at the sender.
+inline constexpr std::uint32_t kMaxMessagesInFlight = 16;
+// The greatest single message: a bootstrap exchanges control data, not tensors; the limit catches mistakes.
+inline constexpr std::uint64_t kMaxMessageBytes = 1ull << 32;
+
+struct Limits {
+  // Bytes that came for this rank before it asked for them, over all sources.
+  std::size_t unexpected_bytes = 4 * 1024 * 1024;
+  // Bytes of one message that may be on their way to a posted receive: covers 25 Gb/s x 300 us.
+  std::size_t message_window_bytes = 1024 * 1024;
+  // Bytes waiting to be written on one link before the node stops reading what feeds it, and resumes.
+  std::size_t transmit_high_bytes = 1024 * 1024;
+  std::size_t transmit_low_bytes = 256 * 1024;
+  // Connections that have not proved yet who they are, per process. Beyond it the oldest is turned away: an honest
+  // peer needs its slot for a few milliseconds.
+  std::size_t unauthenticated_links = 4096;
+  // How long an accepted connection may take to prove who it is.
+  Duration handshake_timeout = std::chrono::seconds(5);
+  // How long the side that connects waits for the answer to its hello before it tries again: an overflowed accept
+  // queue can look connected, and a retry costs little. Doubled on every further try.
+  Duration handshake_reply_timeout = std::chrono::milliseconds(500);
+  // The first wait before connecting again; doubled up to the greatest, each with jitter of a half.
+  Duration retry_first = std::chrono::milliseconds(1);
+  Duration retry_greatest = std::chrono::milliseconds(100);
+  // Tries to reach the parent that a placement names before the child complains at the rendezvous.
+  std::uint32_t parent_attempts = 6;
+  // And for how long, since a parent that answers nothing takes a long time for each try.
+  Duration parent_patience = std::chrono::seconds(2);
+  // Placements that one process may ask for before it gives up.
+  std::uint32_t placements = 8;
+  // How long a place is kept for a process that was sent to another parent and has not registered.
+  Duration lease = std::chrono::seconds(20);
+  // How often those that wait are told who is missing.
+  Duration status_interval = std::chrono::seconds(1);
+  // After its own link broke, how long a rank waits for a verdict that names the first cause.
+  Duration verdict_grace = std::chrono::milliseconds(200);
+  // How long the root of a job that failed while it formed stays, to tell the ranks that come late.
+  Duration verdict_linger = std::chrono::seconds(1);
+  // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
+  Duration acknowledge_delay = std::chrono::milliseconds(5);
+};
+
+}  // namespace banyan

@@ -1,0 +1,65 @@
+// The program `banyan`: one subcommand per tool. Here is only what belongs to all of them: the command line is parsed,
+// the subcommand runs, and whatever goes wrong becomes a sentence and an exit code.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/error.hh"
+#include "cli/run_command.hh"
+#include "cli/run_options.hh"
+#include "cli/version.hh"
+
+namespace banyan::cli {
+namespace {
+
+int main_function(int argument_count, char** arguments) {
+  CLI::App application("Banyan: bootstrap of collective-communication jobs over a tree", "banyan");
+  application.set_version_flag("--version", fmt::format("banyan {}", version_string()));
+  application.require_subcommand(1);
+  RunOptions run_options;
+  CLI::App* run = add_run_command(application, run_options);
+
+  const auto is_asked_for = [&](const CLI::App* subcommand) { return subcommand->get_name() == arguments[1]; };
+  if (argument_count > 1 && arguments[1][0] != '-' && application.get_subcommands(is_asked_for).empty()) {
+    throw Error(kExitBadInput, fmt::format("unknown subcommand '{}' (banyan --help lists them)", arguments[1]));
+  }
+  // All behind the first `--` is the user's command, to be left exactly as it is.
+  int own_count = 1;
+  while (own_count < argument_count && std::strcmp(arguments[own_count], "--") != 0) ++own_count;
+
+  try {
+    application.parse(own_count, arguments);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" that exit with 0.
+    if (error.get_exit_code() == 0) return application.exit(error);
+    throw Error(kExitBadInput, fmt::format("{} (banyan {}--help says more)", error.what(), *run ? "run " : ""));
+  }
+  run_options.command = run->remaining();
+  if (!run_options.command.empty()) {
+    const std::string& first = run_options.command.front();
+    if (first.starts_with('-')) throw Error(kExitBadInput, fmt::format("unknown option '{}'", first));
+    if (own_count < argument_count) run_options.command.emplace_back("--");
+  }
+  for (int i = own_count + 1; i < argument_count; ++i) run_options.command.emplace_back(arguments[i]);
+  return run_command(run_options);
+}
+
+}  // namespace
+}  // namespace banyan::cli
+
+int main(int argument_count, char** arguments) {
+  using namespace banyan::cli;
+  try {
+    return main_function(argument_count, arguments);
+  } catch (const Error& error) {
+    fmt::print(stderr, "banyan: {}\n", error.what());
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "banyan: {}\n", error.what());
+    return kExitOwnFailure;
+  }
+}

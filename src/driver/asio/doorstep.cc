@@ -1,0 +1,106 @@
+#include "driver/asio/doorstep.hh"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <variant>
+
+#include "driver/asio/clock.hh"
+#include "driver/asio/engine_runner.hh"
+#include "driver/asio/process.hh"
+#include "wire/handshake.hh"
+
+namespace banyan::driver {
+
+void Doorstep::admit_limits(const Limits& limits) {
+  patience_ = std::max(patience_, limits.handshake_timeout);
+  capacity_ = std::max(capacity_, limits.unauthenticated_links);
+}
+
+void Doorstep::receive(Socket socket, Caller caller) {
+  std::error_code error;
+  std::optional<Descriptor> descriptor = make_descriptor(process_.loop, std::move(socket), error);
+  if (!descriptor) {
+    ++process_.turned_away;
+    return;
+  }
+  if (guests_.size() >= capacity_) turn_oldest_away();
+  auto guest = std::make_shared<Guest>(Guest{std::move(*descriptor), std::move(caller), {}, after(now(), patience_), true, {}});
+  guest->place = guests_.insert(guests_.end(), guest);
+  // Whoever connects says hello in the same breath: mostly it is there already.
+  if (hear(guest)) return;
+  set_alarm();
+  spawn(process_.loop, wait_for_hello(guest));
+}
+
+bool Doorstep::turn_oldest_away() {
+  if (guests_.empty()) return false;
+  turn_away(*guests_.front());
+  return true;
+}
+
+void Doorstep::turn_away_callers_of(const Acceptor& acceptor) {
+  for (auto place = guests_.begin(); place != guests_.end();) {
+    Guest& guest = **place++;
+    if (guest.caller.acceptor.get() == &acceptor) turn_away(guest);
+  }
+}
+
+Task Doorstep::wait_for_hello(std::shared_ptr<Guest> guest) {
+  do {
+    std::error_code error;
+    co_await guest->descriptor.async_wait(asio::posix::descriptor_base::wait_read, asio::redirect_error(kUseTask, error));
+    if (error || !guest->waiting) co_return;
+  } while (!hear(guest));
+}
+
+bool Doorstep::hear(const std::shared_ptr<Guest>& guest) {
+  std::array<std::byte, kMaxUnauthenticatedFrameBytes> room;
+  const ssize_t received =
+      ::recv(guest->descriptor.native_handle(), room.data(), room.size() - guest->bytes.size(), 0);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (received <= 0) {
+    turn_away(*guest);
+    return true;
+  }
+  guest->bytes.insert(guest->bytes.end(), room.data(), room.data() + received);
+  const auto hello = wire::peek_hello(guest->bytes);
+  if (const auto* error = std::get_if<wire::PeekError>(&hello)) {
+    if (*error == wire::PeekError::incomplete && guest->bytes.size() < room.size()) return false;
+    turn_away(*guest);
+    return true;
+  }
+  EngineRunner* runner = guest->caller.acceptor->runner_for(std::get<wire::HelloAddress>(hello));
+  if (runner == nullptr) {
+    turn_away(*guest);
+    return true;
+  }
+  const std::shared_ptr<Guest> keep = guest;
+  forget(*keep);
+  runner->offer(keep->caller, std::move(keep->descriptor), Slice::adopt(std::move(keep->bytes)));
+  return true;
+}
+
+void Doorstep::forget(Guest& guest) {
+  guest.waiting = false;
+  guests_.erase(guest.place);
+  set_alarm();
+}
+
+void Doorstep::turn_away(Guest& guest) {
+  ++process_.turned_away;
+  std::error_code ignored;
+  guest.descriptor.close(ignored);
+  forget(guest);
+}
+
+void Doorstep::on_alarm(Time now) {
+  while (!guests_.empty() && guests_.front()->due <= now) turn_away(*guests_.front());
+  set_alarm();
+}
+
+void Doorstep::set_alarm() { process_.loop.set_alarm(*this, guests_.empty() ? kNever : guests_.front()->due); }
+
+}  // namespace banyan::driver

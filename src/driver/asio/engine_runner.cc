@@ -1,0 +1,314 @@
+#include "driver/asio/engine_runner.hh"
+
+#include <algorithm>
+
+#include "base/assert.hh"
+#include "driver/asio/clock.hh"
+#include "driver/asio/connect_attempt.hh"
+#include "driver/asio/link.hh"
+#include "driver/asio/process.hh"
+
+namespace banyan::driver {
+namespace {
+
+// An engine that answers each Drained with more to send could keep the thread for ever on a fast link: after so many
+// inputs in a row the others have their turn.
+constexpr int kInputsPerTurn = 64;
+
+}  // namespace
+
+EngineRunner::EngineRunner(Process& process, RankOptions options, InterfaceChoice choice,
+                           std::unique_ptr<engine::Machine> machine)
+    : process_(process), options_(std::move(options)), choice_(std::move(choice)), machine_(std::move(machine)) {}
+
+EngineRunner::~EngineRunner() {
+  if (options_.rendezvous_fd) Socket(*options_.rendezvous_fd).reset();
+}
+
+// --- the owner ---
+
+void EngineRunner::start(std::shared_ptr<Operation> operation) {
+  if (!open() || started_) {
+    operation->complete(Failure{FailureCode::misuse, Phase::setup, {}, {}, started_ ? "started twice" : "started after close"});
+    return;
+  }
+  started_ = true;
+  start_ = std::move(operation);
+  process_.loop.need_background();
+  feed(engine::input::Start{});
+}
+
+void EngineRunner::call(node::Call call, std::shared_ptr<Operation> operation) {
+  if (!open() || !started_) {
+    operation->complete(Failure{open() ? FailureCode::misuse : FailureCode::closed, Phase::setup, {}, {},
+                                open() ? "called before start" : "called after close"});
+    return;
+  }
+  operations_.emplace(call.id, std::move(operation));
+  feed(std::move(call));
+}
+
+void EngineRunner::close() {
+  if (!open()) return;
+  BANYAN_ASSERT(!busy_);
+  const std::shared_ptr<EngineRunner> self = shared_from_this();
+  for (auto& [id, attempt] : attempts_) attempt->cancel();
+  attempts_.clear();
+  offers_.clear();
+  for (std::shared_ptr<Acceptor>& acceptor : acceptors_) {
+    if (acceptor) process_.listeners.release(std::exchange(acceptor, nullptr), *this);
+  }
+  for (auto& [id, link] : std::exchange(links_, {})) link->close();
+  process_.loop.clear_alarm(*this);
+  inputs_.clear();
+  machine_.reset();
+  if (started_) process_.loop.need_background_no_more();
+  std::erase(process_.runners, self);
+  finish_operations(Failure{FailureCode::closed, Phase::closing, {}, {}, "this rank was closed"});
+}
+
+void EngineRunner::finish_operations(const Failure& failure) {
+  if (start_) std::exchange(start_, nullptr)->complete(failure);
+  for (auto& [id, operation] : std::exchange(operations_, {})) operation->complete(failure);
+}
+
+node::Statistics EngineRunner::statistics() const {
+  node::Statistics result;
+  if (machine_) result = machine_->statistics();
+  result.turned_away += process_.turned_away;
+  return result;
+}
+
+std::optional<Failure> EngineRunner::failure() const {
+  const std::lock_guard lock(failure_mutex_);
+  return failure_;
+}
+
+void EngineRunner::fail(Failure failure) {
+  if (!open() || this->failure()) return;
+  {
+    const std::lock_guard lock(failure_mutex_);
+    failure_ = failure;
+  }
+  finish_operations(failure);
+  if (options_.on_failed) options_.on_failed(failure);
+}
+
+// --- inputs ---
+
+void EngineRunner::feed(engine::Input input) {
+  inputs_.push_back(std::move(input));
+  if (!busy_ && !continuation_posted_) work_off();
+}
+
+void EngineRunner::work_off() {
+  if (!open()) return inputs_.clear();
+  busy_ = true;
+  for (int i = 0; !inputs_.empty() && i < kInputsPerTurn; ++i) {
+    engine::Input input = std::move(inputs_.front());
+    inputs_.pop_front();
+    machine_->handle(now(), std::move(input));
+    drain();
+    // What several inputs caused leaves together; what it frees comes back as more input.
+    if (inputs_.empty()) flush_links();
+  }
+  flush_links();
+  busy_ = false;
+  if (!inputs_.empty()) {
+    continuation_posted_ = true;
+    process_.loop.post([self = shared_from_this()] {
+      self->continuation_posted_ = false;
+      self->work_off();
+    });
+  }
+  schedule();
+}
+
+void EngineRunner::drain() {
+  for (;;) {
+    engine::Output output = machine_->poll();
+    std::visit([this](auto& some) { carry_out(some); }, output);
+    if (std::holds_alternative<engine::output::Wait>(output)) return;
+  }
+}
+
+void EngineRunner::flush_links() {
+  for (const std::shared_ptr<Link>& link : written_) {
+    if (link->flush()) inputs_.push_back(engine::input::Drained{link->id(), link->queued()});
+  }
+  written_.clear();
+}
+
+void EngineRunner::schedule() {
+  if (deadline_ > now()) {
+    process_.loop.set_alarm(*this, deadline_);
+    return;
+  }
+  process_.loop.clear_alarm(*this);
+  if (tick_posted_) return;
+  tick_posted_ = true;
+  // Behind the handlers that are ready now.
+  process_.loop.post([self = shared_from_this()] {
+    self->tick_posted_ = false;
+    if (self->open() && self->deadline_ <= now()) self->feed(engine::input::Tick{});
+  });
+}
+
+void EngineRunner::on_alarm(Time) { feed(engine::input::Tick{}); }
+
+void EngineRunner::offer(const Caller& caller, Descriptor descriptor, Slice first_bytes) {
+  const AcceptToken token = process_.last_token = next(process_.last_token);
+  const node::Listener listener = caller.acceptor->kind();
+  offers_.emplace(token, Offer{std::move(descriptor), listener == node::Listener::local, std::move(first_bytes)});
+  feed(engine::input::Accepted{token, listener, caller.local, caller.remote});
+}
+
+void EngineRunner::connected(LinkId link, node::Target target, Descriptor descriptor, const Endpoint& local) {
+  attempts_.erase(link);
+  add_link(link, target == node::Target::local, std::move(descriptor));
+  feed(engine::input::Connected{link, local});
+}
+
+void EngineRunner::connect_failed(LinkId link, std::string reason) {
+  attempts_.erase(link);
+  feed(engine::input::ConnectFailed{link, std::move(reason)});
+}
+
+void EngineRunner::link_closed(LinkId link, const std::string& reason) {
+  links_.erase(link);
+  feed(engine::input::Closed{link, reason});
+}
+
+void EngineRunner::add_link(LinkId id, bool local, Descriptor descriptor) {
+  const auto link = std::make_shared<Link>(process_, *this, id, local ? Link::Transport::local : Link::Transport::tcp,
+                                           std::move(descriptor));
+  links_.emplace(id, link);
+  link->begin();
+}
+
+// --- outputs ---
+
+void EngineRunner::carry_out(engine::output::Transmit& transmit) {
+  const auto place = links_.find(transmit.link);
+  if (place == links_.end()) return;
+  const std::shared_ptr<Link>& link = place->second;
+  link->enqueue(transmit.bytes);
+  if (written_.empty() || written_.back() != link) {
+    if (std::find(written_.begin(), written_.end(), link) == written_.end()) written_.push_back(link);
+  }
+}
+
+void EngineRunner::carry_out(engine::output::Close& close) {
+  if (const auto attempt = attempts_.find(close.link); attempt != attempts_.end()) {
+    attempt->second->cancel();
+    attempts_.erase(attempt);
+  }
+  const auto place = links_.find(close.link);
+  if (place == links_.end()) return;
+  const std::shared_ptr<Link> link = std::move(place->second);
+  links_.erase(place);
+  std::erase(written_, link);
+  close.abandon ? link->abandon() : link->close();
+}
+
+void EngineRunner::carry_out(engine::output::Adopt& adopt) {
+  const auto place = offers_.find(adopt.token);
+  if (place == offers_.end()) return;
+  Offer offer = std::move(place->second);
+  offers_.erase(place);
+  add_link(adopt.link, offer.local, std::move(offer.descriptor));
+  if (!offer.first_bytes.empty()) inputs_.push_back(engine::input::BytesReceived{adopt.link, std::move(offer.first_bytes)});
+}
+
+void EngineRunner::carry_out(engine::output::TurnAway& turn_away) { offers_.erase(turn_away.token); }
+
+void EngineRunner::carry_out(node::effect::Connect& connect) {
+  const LinkId id = connect.link;
+  const auto attempt = std::make_shared<ConnectAttempt>(process_, *this, std::move(connect));
+  attempts_.emplace(id, attempt);
+  attempt->begin();
+}
+
+void EngineRunner::carry_out(node::effect::Listen& listen) {
+  std::shared_ptr<Acceptor>& place = acceptors_[static_cast<std::size_t>(listen.listener)];
+  BANYAN_ASSERT(place == nullptr);
+  Listeners::Opened opened;
+  switch (listen.listener) {
+    case node::Listener::rendezvous:
+      if (!options_.rendezvous_fd) return spawn(process_.loop, listen_at_rendezvous(shared_from_this()));
+      opened = process_.listeners.adopt(*this, Socket(*std::exchange(options_.rendezvous_fd, std::nullopt)));
+      break;
+    case node::Listener::network:
+      if (!listen.name.empty()) return spawn(process_.loop, listen_at_host(shared_from_this(), std::move(listen.name)));
+      opened = process_.listeners.open_network(*this, listen.endpoint, choice_, options_.ports);
+      break;
+    case node::Listener::local:
+      opened = process_.listeners.open_local(*this, listen.name);
+      break;
+  }
+  listening(listen.listener, std::move(opened));
+}
+
+Task EngineRunner::listen_at_rendezvous(std::shared_ptr<EngineRunner> self) {
+  Listeners::Opened opened = co_await process_.listeners.open_rendezvous(self);
+  if (open()) listening(node::Listener::rendezvous, std::move(opened));
+}
+
+Task EngineRunner::listen_at_host(std::shared_ptr<EngineRunner> self, std::string host) {
+  // A name for the target: GCC 12 destroys temporaries in a co_await expression twice.
+  const HostAndPort target = HostAndPort::parse(host).value_or(HostAndPort{});
+  const Resolved resolved = co_await process_.resolver.resolve(target);
+  if (!self->open()) co_return;
+  if (resolved.addresses.empty()) {
+    listening(node::Listener::network, Listeners::Opened{nullptr, resolved.error, {}});
+  } else {
+    listening(node::Listener::network,
+              process_.listeners.open_network(*this, resolved.addresses.front().endpoint(), choice_, options_.ports));
+  }
+}
+
+void EngineRunner::listening(node::Listener listener, Listeners::Opened opened) {
+  if (!opened.notice.empty() && options_.on_notice) {
+    options_.on_notice({node::effect::Notice::Level::warning, opened.notice, false});
+  }
+  if (!opened.acceptor) {
+    feed(engine::input::ListenFailed{listener, std::move(opened.error)});
+    return;
+  }
+  const Endpoint bound = opened.acceptor->bound();
+  acceptors_[static_cast<std::size_t>(listener)] = std::move(opened.acceptor);
+  feed(engine::input::Listening{listener, bound});
+}
+
+void EngineRunner::carry_out(node::effect::StopListening& stop) {
+  std::shared_ptr<Acceptor>& acceptor = acceptors_[static_cast<std::size_t>(stop.listener)];
+  if (acceptor) process_.listeners.release(std::exchange(acceptor, nullptr), *this);
+}
+
+void EngineRunner::carry_out(node::effect::PauseReading& pause) {
+  if (const auto place = links_.find(pause.link); place != links_.end()) place->second->pause_reading();
+}
+
+void EngineRunner::carry_out(node::effect::ResumeReading& resume) {
+  if (const auto place = links_.find(resume.link); place != links_.end()) place->second->resume_reading();
+}
+
+void EngineRunner::carry_out(node::effect::Formed& formed) {
+  if (start_) std::exchange(start_, nullptr)->complete(std::move(formed.table));
+}
+
+void EngineRunner::carry_out(node::effect::Failed& failed) { fail(std::move(failed.failure)); }
+
+void EngineRunner::carry_out(node::effect::Notice& notice) {
+  if (options_.on_notice) options_.on_notice(notice);
+}
+
+void EngineRunner::carry_out(node::Completion& completion) {
+  const auto place = operations_.find(completion.id);
+  if (place == operations_.end()) return;
+  const std::shared_ptr<Operation> operation = std::move(place->second);
+  operations_.erase(place);
+  std::visit([&](auto& result) { operation->complete(std::move(result)); }, completion.result);
+}
+
+}  // namespace banyan::driver

@@ -1,0 +1,120 @@
+// Runs one engine: hands it inputs, carries its outputs out in order, and keeps what belongs to them: its links, tries to
+// connect, listeners, deadline and the operations of its rank. Belongs to the driving thread, but for what is marked.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "driver/asio/alarms.hh"
+#include "driver/asio/interface_choice.hh"
+#include "driver/asio/listeners.hh"
+#include "driver/asio/operation.hh"
+#include "driver/asio/rank_options.hh"
+#include "driver/asio/tasks.hh"
+#include "engine/machine.hh"
+
+namespace banyan::driver {
+
+class Acceptor;
+class ConnectAttempt;
+class Link;
+struct Caller;
+struct Process;
+
+class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, private Alarm {
+ public:
+  EngineRunner(Process& process, RankOptions options, InterfaceChoice choice, std::unique_ptr<engine::Machine> machine);
+  ~EngineRunner();
+
+  // --- from any thread ---
+  const RankOptions& options() const { return options_; }
+  const node::Config& config() const { return options_.config; }
+  const InterfaceChoice& interface_choice() const { return choice_; }
+  CallId next_call_id() { return CallId{last_call_id_.fetch_add(1, std::memory_order_relaxed) + 1}; }
+  std::optional<Failure> failure() const;
+
+  // --- what the rank's owner wants ---
+  void start(std::shared_ptr<Operation> operation);
+  void call(node::Call call, std::shared_ptr<Operation> operation);
+  void close();
+  bool open() const { return machine_ != nullptr; }
+  JobId job() const { return machine_ ? machine_->job() : JobId{}; }
+  node::Statistics statistics() const;
+  // The driver itself can't go on.
+  void fail(Failure failure);
+
+  // --- what happens outside; each is handed to the engine now, or once it has done with the input it is busy with ---
+  void feed(engine::Input input);
+  void offer(const Caller& caller, Descriptor descriptor, Slice first_bytes);
+  void connected(LinkId link, node::Target target, Descriptor descriptor, const Endpoint& local);
+  void connect_failed(LinkId link, std::string reason);
+  void link_closed(LinkId link, const std::string& reason);
+
+ private:
+  struct Offer {
+    Descriptor descriptor;
+    bool local = false;
+    Slice first_bytes;
+  };
+
+  void work_off();
+  void drain();
+  void flush_links();
+  void schedule();
+  void on_alarm(Time now) override;
+
+  // One for each output that is not Wait.
+  void carry_out(engine::output::Transmit& transmit);
+  void carry_out(engine::output::Close& close);
+  void carry_out(engine::output::Adopt& adopt);
+  void carry_out(engine::output::TurnAway& turn_away);
+  void carry_out(node::effect::Connect& connect);
+  void carry_out(node::effect::Listen& listen);
+  void carry_out(node::effect::StopListening& stop);
+  void carry_out(node::effect::PauseReading& pause);
+  void carry_out(node::effect::ResumeReading& resume);
+  void carry_out(node::effect::Formed& formed);
+  void carry_out(node::effect::Failed& failed);
+  void carry_out(node::effect::Notice& notice);
+  void carry_out(node::Completion& completion);
+  void carry_out(engine::output::Wait& wait) { deadline_ = wait.deadline; }
+
+  void add_link(LinkId id, bool local, Descriptor descriptor);
+  Task listen_at_rendezvous(std::shared_ptr<EngineRunner> self);
+  Task listen_at_host(std::shared_ptr<EngineRunner> self, std::string host);
+  void listening(node::Listener listener, Listeners::Opened opened);
+  void finish_operations(const Failure& failure);
+
+  Process& process_;
+  RankOptions options_;
+  const InterfaceChoice choice_;
+  std::unique_ptr<engine::Machine> machine_;  // none once closed
+
+  std::deque<engine::Input> inputs_;
+  bool busy_ = false;
+  bool continuation_posted_ = false;
+  Time deadline_ = kNever;
+  bool tick_posted_ = false;
+
+  std::unordered_map<LinkId, std::shared_ptr<Link>> links_;
+  std::vector<std::shared_ptr<Link>> written_;  // links with bytes of this drain
+  std::unordered_map<LinkId, std::shared_ptr<ConnectAttempt>> attempts_;
+  std::unordered_map<AcceptToken, Offer> offers_;
+  std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener
+
+  bool started_ = false;
+  std::shared_ptr<Operation> start_;
+  std::unordered_map<CallId, std::shared_ptr<Operation>> operations_;
+  std::atomic<std::uint64_t> last_call_id_{0};
+  mutable std::mutex failure_mutex_;
+  std::optional<Failure> failure_;
+};
+
+}  // namespace banyan::driver

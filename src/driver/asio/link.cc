@@ -1,0 +1,244 @@
+#include "driver/asio/link.hh"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+
+#include "driver/asio/clock.hh"
+#include "driver/asio/engine_runner.hh"
+#include "driver/asio/process.hh"
+
+namespace banyan::driver {
+namespace {
+
+// So many reads in a row on one link, then the others have their turn.
+constexpr int kReadsPerTurn = 16;
+// Slices in one write: enough for a whole drain, small enough for the stack.
+constexpr std::size_t kSlicesPerWrite = 64;
+// Consumed slices are dropped from the front of the queue when there are this many.
+constexpr std::size_t kCompactAfter = 256;
+
+}  // namespace
+
+Link::Link(Process& process, EngineRunner& runner, LinkId id, Transport transport, Descriptor descriptor)
+    : process_(process), runner_(&runner), id_(id), transport_(transport), descriptor_(std::move(descriptor)) {}
+
+// --- reading ---
+
+void Link::start_reading() {
+  if (reading_) return;
+  reading_ = true;
+  spawn(process_.loop, read_loop(shared_from_this()));
+}
+
+void Link::resume_reading() {
+  paused_ = false;
+  start_reading();
+}
+
+Task Link::read_loop([[maybe_unused]] std::shared_ptr<Link> self) {
+  for (;;) {
+    std::error_code error;
+    co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_read, asio::redirect_error(kUseTask, error));
+    Read result = Read::more;
+    for (int i = 0; i < kReadsPerTurn && result == Read::more; ++i) {
+      if (error || !descriptor_.is_open() || (paused_ && runner_ != nullptr)) {
+        reading_ = false;
+        co_return;
+      }
+      result = runner_ != nullptr ? read_once() : discard_once();
+    }
+    if (result == Read::ended) {
+      reading_ = false;
+      co_return;
+    }
+  }
+}
+
+Link::Read Link::read_once() {
+  ReceiveBlock& block = read_size_.own_block() ? block_ : process_.shared_block;
+  const std::span<std::byte> room =
+      read_size_.own_block() ? block.room(read_size_.bytes(), read_size_.bytes()) : block.room(read_size_.bytes(), kSharedBlockBytes);
+  const ssize_t received = ::recv(descriptor_.native_handle(), room.data(), room.size(), 0);
+  if (received > 0) {
+    const auto count = static_cast<std::size_t>(received);
+    Slice bytes = block.take(count);
+    read_size_.adapt(count);
+    if (!read_size_.own_block()) block_.release();
+    runner_->feed(engine::input::BytesReceived{id_, std::move(bytes)});
+    // A short read has emptied the socket: waiting is cheaper than asking again.
+    return count == room.size() ? Read::more : Read::drained;
+  }
+  if (received < 0 && errno == EINTR) return Read::more;
+  if (received < 0 && errno == EAGAIN) return Read::drained;
+  peer_closed(received == 0 ? "the other side closed the connection" : error_text(errno));
+  return Read::ended;
+}
+
+// The engine has done with the link, but the kernel would answer bytes that nobody reads with a reset, which can
+// overtake what we sent last.
+Link::Read Link::discard_once() {
+  std::array<std::byte, 4096> scratch;
+  const ssize_t received = ::recv(descriptor_.native_handle(), scratch.data(), scratch.size(), 0);
+  if (received > 0 || (received < 0 && errno == EINTR)) return Read::more;
+  if (received < 0 && errno == EAGAIN) return Read::drained;
+  peer_ended_ = true;
+  if (queue_.empty() || received < 0) shut();
+  return Read::ended;
+}
+
+void Link::peer_closed(const std::string& reason) {
+  EngineRunner* runner = runner_;
+  const std::string why = write_error_.empty() ? reason : write_error_;
+  peer_ended_ = true;
+  // Before the engine hears of it, so that nothing it does meanwhile reaches this object through the runner.
+  close();
+  runner->link_closed(id_, why);
+}
+
+// --- writing ---
+
+void Link::enqueue(const Payload& bytes) {
+  if (!write_error_.empty()) return;
+  for (std::size_t i = 0; i < bytes.slice_count(); ++i) queue_.push_back(bytes.slice(i));
+  queued_ += bytes.size();
+}
+
+bool Link::flush() {
+  if (writing_ || queue_.empty()) return false;
+  const bool fallen = write_some();
+  if (!queue_.empty()) {
+    writing_ = true;
+    spawn(process_.loop, write_loop(shared_from_this()));
+  }
+  return fallen;
+}
+
+Task Link::write_loop([[maybe_unused]] std::shared_ptr<Link> self) {
+  while (!queue_.empty()) {
+    std::error_code error;
+    co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_write, asio::redirect_error(kUseTask, error));
+    if (error || !descriptor_.is_open()) co_return;
+    // The engine may hand over more while it hears of it; that makes the loop go round again.
+    if (write_some() && runner_ != nullptr) runner_->feed(engine::input::Drained{id_, queued_});
+  }
+  writing_ = false;
+  if (runner_ == nullptr) finish_writing();
+}
+
+bool Link::write_some() {
+  const std::size_t before = queued_;
+  while (head_ < queue_.size()) {
+    std::array<iovec, kSlicesPerWrite> parts;
+    std::size_t count = 0;
+    std::size_t offered = 0;
+    for (std::size_t i = head_; i < queue_.size() && count < parts.size(); ++i, ++count) {
+      const std::size_t skip = i == head_ ? head_written_ : 0;
+      // sendmsg only reads; iovec serves both directions.
+      parts[count].iov_base = const_cast<std::byte*>(queue_[i].data()) + skip;
+      parts[count].iov_len = queue_[i].size() - skip;
+      offered += parts[count].iov_len;
+    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t written = ::sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) write_failed(errno);
+      break;
+    }
+    consume(static_cast<std::size_t>(written));
+    if (static_cast<std::size_t>(written) < offered) break;
+  }
+  return queued_ < before;
+}
+
+void Link::consume(std::size_t count) {
+  queued_ -= count;
+  while (count > 0) {
+    const std::size_t left = queue_[head_].size() - head_written_;
+    if (count < left) {
+      head_written_ += count;
+      break;
+    }
+    count -= left;
+    queue_[head_++] = {};
+    head_written_ = 0;
+  }
+  if (head_ == queue_.size()) {
+    queue_.clear();
+    head_ = 0;
+  } else if (head_ >= kCompactAfter) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(head_));
+    head_ = 0;
+  }
+}
+
+// The peer takes no more. What it said before may still wait to be read (why it left, perhaps), so that the end is
+// reported when reading comes to it; a peer that keeps it from doing so has kCloseLinger.
+void Link::write_failed(int error) {
+  write_error_ = error_text(error);
+  queue_.clear();
+  head_ = head_written_ = queued_ = 0;
+  if (runner_ == nullptr) return;
+  process_.loop.set_alarm(*this, after(now(), kCloseLinger));
+  resume_reading();
+}
+
+// --- the end ---
+
+void Link::close() {
+  runner_ = nullptr;
+  block_.release();
+  flush();
+  if (queue_.empty() && !writing_) {
+    finish_writing();
+  } else {
+    unwritten_ = true;
+    ++process_.unwritten_links;
+    process_.loop.set_alarm(*this, after(now(), kCloseLinger));
+  }
+}
+
+void Link::abandon() {
+  runner_ = nullptr;
+  shut();
+}
+
+void Link::finish_writing() {
+  if (std::exchange(unwritten_, false)) --process_.unwritten_links;
+  // A Unix socket hands over what was written whatever becomes of it. TCP wants to see the peer's end first, see
+  // discard_once.
+  if (transport_ == Transport::local || peer_ended_ || !write_error_.empty() ||
+      ::shutdown(descriptor_.native_handle(), SHUT_WR) != 0) {
+    shut();
+    return;
+  }
+  process_.loop.set_alarm(*this, after(now(), kCloseLinger));
+  Read result = Read::more;
+  for (int i = 0; i < kReadsPerTurn && result == Read::more; ++i) result = discard_once();
+  if (result != Read::ended) start_reading();
+}
+
+void Link::shut() {
+  if (!descriptor_.is_open()) return;
+  if (unwritten_) --process_.unwritten_links;
+  process_.loop.clear_alarm(*this);
+  queue_.clear();
+  std::error_code ignored;
+  descriptor_.close(ignored);
+}
+
+void Link::on_alarm(Time) {
+  if (runner_ == nullptr) {
+    shut();
+  } else {
+    const std::shared_ptr<Link> self = shared_from_this();
+    peer_closed(write_error_);
+  }
+}
+
+}  // namespace banyan::driver

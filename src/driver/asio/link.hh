@@ -1,0 +1,84 @@
+// One connection: a coroutine that reads while the engine wants to, a queue that is written at once as far as the kernel
+// takes it, and another coroutine that writes the rest. Belongs to the driving thread.
+//
+// Life: open, until the engine closes it or the peer does; then closing, while what is queued leaves; then closed. The
+// coroutines keep the object alive, the runner only knows it while it is open.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hh"
+#include "base/ids.hh"
+#include "driver/asio/alarms.hh"
+#include "driver/asio/receive_buffer.hh"
+#include "driver/asio/tasks.hh"
+
+namespace banyan::driver {
+
+class EngineRunner;
+struct Process;
+
+class Link final : public std::enable_shared_from_this<Link>, private Alarm {
+ public:
+  enum class Transport : std::uint8_t { tcp, local };
+
+  Link(Process& process, EngineRunner& runner, LinkId id, Transport transport, Descriptor descriptor);
+
+  LinkId id() const { return id_; }
+  // Once, after construction.
+  void begin() { start_reading(); }
+  void pause_reading() { paused_ = true; }
+  void resume_reading();
+
+  void enqueue(const Payload& bytes);
+  // Writes what the kernel takes. True when the number of queued bytes has fallen.
+  bool flush();
+  std::size_t queued() const { return queued_; }
+
+  // The runner forgets the link: what is queued still leaves, for at most kCloseLinger.
+  void close();
+  // The same without the queue.
+  void abandon();
+
+ private:
+  enum class Read : std::uint8_t { more, drained, ended };
+
+  Task read_loop(std::shared_ptr<Link> self);
+  Task write_loop(std::shared_ptr<Link> self);
+  void start_reading();
+  Read read_once();
+  Read discard_once();
+  bool write_some();
+  void consume(std::size_t count);
+  void write_failed(int error);
+  void peer_closed(const std::string& reason);
+  void finish_writing();
+  void shut();
+  void on_alarm(Time now) override;
+
+  Process& process_;
+  EngineRunner* runner_;  // none: closing
+  const LinkId id_;
+  const Transport transport_;
+  Descriptor descriptor_;
+
+  bool reading_ = false;  // the read loop runs
+  bool paused_ = false;
+  bool peer_ended_ = false;
+  ReadSize read_size_;
+  ReceiveBlock block_;
+
+  bool writing_ = false;  // the write loop runs
+  bool unwritten_ = false;  // closing, and counted in Process::unwritten_links
+  std::string write_error_;
+  std::vector<Slice> queue_;   // from head_ on
+  std::size_t head_ = 0;
+  std::size_t head_written_ = 0;  // bytes of queue_[head_]
+  std::size_t queued_ = 0;
+};
+
+}  // namespace banyan::driver

@@ -1,0 +1,67 @@
+// What stands under every future of the API: one thing that was asked for and is done or not yet. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hh"
+#include "base/failure.hh"
+#include "base/time.hh"
+#include "driver/asio/waitable.hh"
+
+namespace banyan::wire {
+class Table;
+}
+
+namespace banyan::driver {
+
+class Loop;
+
+// What came of it: start() yields the table, a call its bytes (node::Completion), each may fail instead.
+using Outcome = std::variant<Payload, std::vector<Payload>, std::shared_ptr<const wire::Table>, Failure>;
+
+class Operation {
+ public:
+  explicit Operation(std::shared_ptr<Loop> loop);
+  ~Operation();
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  // True once the outcome is there; never blocks, makes no system call. It makes no progress either: see
+  // Runtime::run_in_background.
+  bool done() const { return state_.done.load(std::memory_order_acquire); }
+  // Blocks until done. Where no thread drives the runtime yet, the calling thread does. Calls carry their deadline
+  // (node::Call::deadline), start() has Config::start_timeout: the engine ends them, so waiting needs none of its own.
+  // Not from a callback of the runtime: that would wait for itself.
+  void wait();
+  // The same for a limited time; true when done.
+  bool wait_until(Time deadline);
+
+  // Valid once done() is true, unchanging from then on.
+  const Outcome& outcome() const { return *outcome_; }
+  // Moves the outcome out; at most once, by the only reader.
+  Outcome take() { return std::move(*outcome_); }
+
+  // A descriptor that becomes readable when the operation is done, for poll, epoll and io_uring. Made at the first
+  // call, owned by the operation (don't close it, don't read it); -1 when the system has no descriptor left.
+  int descriptor();
+  // Calls `callback` once, when done: at once in this thread, or later in the thread that drives the runtime. At most
+  // one callback per operation. It must not block; it may move the outcome out when nobody else reads it.
+  void on_done(std::function<void(Outcome&)> callback);
+
+  // For the driver: ends the operation. The first outcome counts.
+  void complete(Outcome outcome);
+
+ private:
+  const std::shared_ptr<Loop> loop_;
+  Waitable state_;
+  // The rest is guarded by the loop's mutex until done.
+  std::optional<Outcome> outcome_;
+  std::function<void(Outcome&)> callback_;
+  int descriptor_ = -1;
+};
+
+}  // namespace banyan::driver

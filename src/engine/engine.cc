@@ -1,0 +1,242 @@
+#include "engine/engine.hh"
+
+#include <algorithm>
+
+#include "base/assert.hh"
+
+namespace banyan::engine {
+
+Engine::Engine(node::Config config)
+    : config_(std::move(config)),
+      identity_{config_.rank, config_.world_size, config_.job, config_.incarnation, config_.secret},
+      nonces_(config_.entropy),
+      node_(config_, identity_.job, link_ids_) {
+  // Started by hand, nobody has an id: the root's is the job's.
+  if (config_.rank == kRootRank && !config_.job.known()) {
+    const auto random = nonces_.next();
+    std::copy_n(random.begin(), identity_.job.bytes.size(), identity_.job.bytes.begin());
+  }
+}
+
+void Engine::handle(Time now, Input input) {
+  BANYAN_ASSERT(drained_ && now >= now_);
+  drained_ = false;
+  now_ = now;
+  std::visit([&](auto& some) { on(now, some); }, input);
+  carry_out(now);
+}
+
+Output Engine::poll() {
+  if (!outputs_.empty()) {
+    Output output = std::move(outputs_.front());
+    outputs_.pop_front();
+    return output;
+  }
+  drained_ = true;
+  Time deadline = node_.deadline();
+  if (!handshakes_.empty()) deadline = std::min(deadline, handshakes_.front().first);
+  return output::Wait{deadline};
+}
+
+node::Statistics Engine::statistics() const {
+  node::Statistics statistics;
+  node_.fill(statistics);
+  statistics.turned_away = turned_away_;
+  return statistics;
+}
+
+void Engine::on(Time now, const input::Start&) { node_.start(now); }
+
+void Engine::on(Time now, const input::Connected& connected) {
+  const auto at = links_.find(connected.link);
+  if (at == links_.end()) return;
+  at->second.open = true;
+  at->second.local = connected.local;
+  transmit(connected.link, at->second, at->second.session.take_output());
+  node_.on_connected(now, connected.link, connected.local);
+}
+
+void Engine::on(Time now, const input::ConnectFailed& failed) {
+  if (links_.erase(failed.link) == 0) return;
+  node_.on_link_failed(now, failed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, failed.reason}, false, std::nullopt);
+}
+
+void Engine::on(Time now, const input::Listening& listening) { node_.on_listening(now, listening.listener, listening.endpoint); }
+
+void Engine::on(Time now, const input::ListenFailed& failed) { node_.on_listen_failed(now, failed.listener, failed.reason); }
+
+void Engine::on(Time now, const input::Accepted& accepted) {
+  // Each engine has its own bound as well as the driver's over the process: the oldest stranger makes room.
+  if (unproven_ >= config_.limits.unauthenticated_links) drop_unproven(kNever, 1);
+  ++unproven_;
+  const LinkId id = link_ids_.allot();
+  Link link{session::Session::respond(identity_, nonces_.next()), true, true, false, accepted.local, {}, 0, 0, {}, 0};
+  links_.emplace(id, std::move(link));
+  handshakes_.emplace_back(after(now, config_.limits.handshake_timeout), id);
+  outputs_.emplace_back(output::Adopt{accepted.token, id});
+}
+
+void Engine::on(Time now, input::BytesReceived& received) {
+  const auto at = links_.find(received.link);
+  if (at == links_.end() || at->second.closing) return;
+  at->second.session.push(std::move(received.bytes));
+  poll_session(now, received.link);
+}
+
+void Engine::poll_session(Time now, LinkId id) {
+  for (;;) {
+    // Each event may end the link.
+    const auto at = links_.find(id);
+    if (at == links_.end() || at->second.closing) return;
+    Link& link = at->second;
+    session::Event event = link.session.poll();
+    if (Payload bytes = link.session.take_output(); !bytes.empty()) transmit(id, link, std::move(bytes));
+    if (std::holds_alternative<std::monostate>(event)) return;
+    if (const auto* ended = std::get_if<session::event::Broken>(&event)) return broken(now, id, *ended);
+    if (const auto* proven = std::get_if<session::event::Authenticated>(&event)) {
+      if (link.accepted) --unproven_;
+      node_.on_authenticated(now, id, proven->peer, link.accepted, link.local);
+      if (!identity_.job.known()) identity_.job = node_.job();
+    } else if (const auto& frame = std::get<wire::Frame>(event); !node_.on_frame(now, id, frame)) {
+      const Failure failure{FailureCode::protocol, Phase::running, RankSet::single(link.session.peer().rank), {},
+                            std::string("it sent a ") + to_string(frame.kind) + " frame that breaks the protocol"};
+      const session::Peer peer = link.session.peer();
+      close(id, false);
+      node_.on_link_failed(now, id, failure, false, peer);
+    }
+    carry_out(now);
+  }
+}
+
+void Engine::broken(Time now, LinkId id, const session::event::Broken& broken) {
+  if (links_.at(id).accepted) ++turned_away_;
+  close(id, false);
+  node_.on_link_failed(now, id, broken.failure, broken.rejected_by_peer, broken.peer);
+}
+
+void Engine::on(Time, const input::Drained& drained) {
+  const auto at = links_.find(drained.link);
+  if (at == links_.end()) return;
+  at->second.with_driver = drained.queued;
+  release_data(drained.link, at->second);
+}
+
+void Engine::on(Time now, const input::Closed& closed) {
+  const auto at = links_.find(closed.link);
+  if (at == links_.end()) return;
+  const bool let_go = at->second.closing;
+  const bool stranger = at->second.accepted && !at->second.session.authenticated();
+  std::optional<session::Peer> peer;
+  if (at->second.session.authenticated()) peer = at->second.session.peer();
+  release_feeders(at->second);
+  forget(at);
+  if (stranger && !let_go) ++turned_away_;
+  if (!let_go) node_.on_link_failed(now, closed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, closed.reason}, false, peer);
+}
+
+void Engine::on(Time now, const input::Tick&) {
+  drop_unproven(now, handshakes_.size());
+  node_.on_time(now);
+}
+
+void Engine::on(Time now, node::Call& call) { node_.call(now, std::move(call)); }
+
+// Turns away those who have not proved themselves: whoever came at or before `until`, at most `count`.
+void Engine::drop_unproven(Time until, std::size_t count) {
+  while (count > 0 && !handshakes_.empty() && handshakes_.front().first <= until) {
+    const LinkId id = handshakes_.front().second;
+    handshakes_.pop_front();
+    const auto at = links_.find(id);
+    if (at == links_.end() || at->second.session.authenticated()) continue;
+    ++turned_away_;
+    --count;
+    close(id, true);
+  }
+}
+
+void Engine::carry_out(Time) {
+  while (!node_.effects().empty()) {
+    for (node::Effect& effect : node_.effects().take()) {
+      std::visit([&](auto& some) { carry_out(some); }, effect);
+    }
+  }
+}
+
+void Engine::carry_out(node::effect::OpenLink& open) {
+  Link link{session::Session::initiate(identity_, open.role, open.to, nonces_.next()), false, false, false, {}, {}, 0, 0, {}, 0};
+  links_.emplace(open.connect.link, std::move(link));
+  outputs_.emplace_back(std::move(open.connect));
+}
+
+void Engine::carry_out(node::effect::SendFrame& send) {
+  const auto at = links_.find(send.link);
+  if (at == links_.end() || at->second.closing) return;
+  Link& link = at->second;
+  if (send.frame_class == node::FrameClass::control) return transmit(send.link, link, std::move(send.frame));
+  if (link.data.empty() && link.with_driver < kDriverWindowBytes) return transmit(send.link, link, std::move(send.frame));
+  link.data_bytes += send.frame.size();
+  link.data.push_back({std::move(send.frame), send.feeder});
+  if (send.feeder != kNoLink && link.data_bytes + link.with_driver > config_.limits.transmit_high_bytes) {
+    hold_feeder(send.link, link, send.feeder);
+  }
+}
+
+void Engine::carry_out(node::effect::CloseLink& effect) { close(effect.link, effect.abandon); }
+
+void Engine::carry_out(node::effect::Refuse& refuse) {
+  const auto at = links_.find(refuse.link);
+  if (at == links_.end() || at->second.closing) return;
+  ++turned_away_;
+  at->second.session.reject(refuse.failure);
+  transmit(refuse.link, at->second, at->second.session.take_output());
+  close(refuse.link, false);
+}
+
+void Engine::transmit(LinkId id, Link& link, Payload bytes) {
+  if (bytes.empty()) return;
+  link.with_driver += bytes.size();
+  outputs_.emplace_back(output::Transmit{id, std::move(bytes)});
+}
+
+void Engine::release_data(LinkId id, Link& link) {
+  while (!link.data.empty() && link.with_driver < kDriverWindowBytes) {
+    link.data_bytes -= link.data.front().frame.size();
+    transmit(id, link, std::move(link.data.front().frame));
+    link.data.pop_front();
+  }
+  if (link.data_bytes + link.with_driver <= config_.limits.transmit_low_bytes) release_feeders(link);
+  if (link.closing && link.data.empty()) finish_close(id, false);
+}
+
+void Engine::hold_feeder(LinkId, Link& link, LinkId feeder) {
+  const auto at = links_.find(feeder);
+  if (at == links_.end() || !link.held_feeders.insert(feeder).second) return;
+  if (++at->second.held_by == 1) outputs_.emplace_back(node::effect::PauseReading{feeder});
+}
+
+void Engine::release_feeders(Link& link) {
+  for (const LinkId feeder : std::exchange(link.held_feeders, {})) {
+    const auto at = links_.find(feeder);
+    if (at != links_.end() && --at->second.held_by == 0) outputs_.emplace_back(node::effect::ResumeReading{feeder});
+  }
+}
+
+void Engine::forget(std::map<LinkId, Link>::iterator at) {
+  if (at->second.accepted && !at->second.session.was_authenticated()) --unproven_;
+  links_.erase(at);
+}
+
+void Engine::close(LinkId id, bool abandon) {
+  const auto at = links_.find(id);
+  if (at == links_.end()) return;
+  release_feeders(at->second);
+  if (abandon || at->second.data.empty()) return finish_close(id, abandon);
+  at->second.closing = true;
+}
+
+void Engine::finish_close(LinkId id, bool abandon) {
+  forget(links_.find(id));
+  outputs_.emplace_back(output::Close{id, abandon});
+}
+
+}  // namespace banyan::engine

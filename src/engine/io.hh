@@ -1,0 +1,106 @@
+// What goes in at the engine's one door and what comes out of the other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/bytes.hh"
+#include "base/endpoint.hh"
+#include "base/failure.hh"
+#include "base/ids.hh"
+#include "base/time.hh"
+#include "node/calls.hh"
+#include "node/io.hh"
+
+namespace banyan::engine {
+
+namespace input {
+
+// Begin to join. Exactly once, first.
+struct Start {};
+// A link that output::Connect asked for is open; `local` is this side's address (none on a Unix socket).
+struct Connected {
+  LinkId link{};
+  Endpoint local;
+};
+// It could not be opened. `local_squatter`: a Unix name is held by another user.
+struct ConnectFailed {
+  LinkId link{};
+  std::string reason;
+};
+// A listener that output::Listen asked for stands. `endpoint`: where (none for a Unix name).
+struct Listening {
+  node::Listener listener{};
+  Endpoint endpoint;
+};
+struct ListenFailed {
+  node::Listener listener{};
+  std::string reason;
+};
+// A connection whose first bytes name this engine's rank. The engine answers with output::Adopt and the link id, or
+// output::TurnAway. `remote` and `local` are the two ends (none on a Unix socket). The first bytes follow as BytesReceived.
+struct Accepted {
+  AcceptToken token{};
+  node::Listener listener{};
+  Endpoint local;
+  Endpoint remote;
+};
+struct BytesReceived {
+  LinkId link{};
+  Slice bytes;
+};
+// Of the bytes that were handed over by output::Transmit on this link, so many are still waiting to be written.
+// Sent whenever that number has fallen; `queued` = 0 when all are with the kernel.
+struct Drained {
+  LinkId link{};
+  std::size_t queued = 0;
+};
+// The peer or the network closed the link (the driver has forgotten it). Not sent for output::Close.
+struct Closed {
+  LinkId link{};
+  std::string reason;
+};
+// Time has passed: nothing else happened before the deadline of the last output::Wait.
+struct Tick {};
+
+}  // namespace input
+
+using Input = std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
+                           input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::Tick, node::Call>;
+
+namespace output {
+
+// Take the connection `token` as `link` from now on.
+struct Adopt {
+  AcceptToken token{};
+  LinkId link{};
+};
+struct TurnAway {
+  AcceptToken token{};
+};
+// Write these bytes on the link, in order. The driver keeps what the kernel does not take at once, counts it, and
+// reports with input::Drained when it shrinks. The slices stay shared: no copy is made for sending.
+struct Transmit {
+  LinkId link{};
+  Payload bytes;
+};
+// Close the link once what was handed over has been written (or at once when `abandon`); its id is dead for the engine.
+struct Close {
+  LinkId link{};
+  bool abandon = false;
+};
+// Nothing to do until this time; kNever: until an input comes. A time that has passed means: as soon as the inputs that
+// are ready now have been handed in (so that what they cause leaves in one piece).
+struct Wait {
+  Time deadline = kNever;
+};
+
+}  // namespace output
+
+using Output = std::variant<output::Wait, output::Transmit, output::Close, output::Adopt, output::TurnAway,
+                            node::effect::Connect, node::effect::Listen, node::effect::StopListening,
+                            node::effect::PauseReading, node::effect::ResumeReading, node::effect::Formed,
+                            node::effect::Failed, node::effect::Notice, node::Completion>;
+
+}  // namespace banyan::engine

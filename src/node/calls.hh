@@ -1,0 +1,69 @@
+// What the application asks of its rank, and what it gets back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hh"
+#include "base/failure.hh"
+#include "base/ids.hh"
+#include "base/time.hh"
+#include "wire/collective.hh"
+
+namespace banyan::node {
+
+// Every rank of the communicator makes the same collective calls in the same order.
+//   broadcast  root: contribution is the message            result: the message, at every rank
+//   allgather  contribution: this rank's bytes              result: one payload per rank, by rank
+//   gather     contribution: this rank's bytes              result: one payload per rank at root, none elsewhere
+//   scatter    root: `parts` holds world-size payloads      result: this rank's part
+//   reduce     contribution: count elements                 result: the vector at root, empty elsewhere
+//   allreduce  contribution: count elements                 result: the vector
+//   barrier    -                                            result: -
+struct Collective {
+  CommunicatorId communicator = kWorld;
+  wire::CallSignature call;
+  Payload contribution;
+  std::vector<Payload> parts;  // scatter's root only
+};
+
+struct Send {
+  Rank target{};
+  std::uint32_t tag = 0;
+  Payload message;
+};
+
+struct Receive {
+  Rank source{};
+  std::uint32_t tag = 0;
+};
+
+// Says that this rank is done. Completes when nobody below needs it any more or Config::close_timeout has passed.
+struct Close {};
+
+struct Call {
+  CallId id{};
+  Time deadline = kNever;
+  std::variant<Collective, Send, Receive, Close> operation;
+};
+
+// A completed call: the bytes it asked for, or what prevented it.
+struct Completion {
+  CallId id{};
+  std::variant<Payload, std::vector<Payload>, Failure> result;
+};
+
+// Facts about the formed job, for reports.
+struct Statistics {
+  std::uint32_t hosts = 0;
+  std::uint32_t depth = 0;             // of the deepest leader; 0 is the root
+  std::uint32_t tree_links = 0;        // at this rank
+  std::uint32_t local_links = 0;       // at this rank
+  std::uint64_t turned_away = 0;       // connections refused: strangers, wrong secret, wrong job
+  std::uint64_t tree_links_peak = 0;
+  std::uint64_t unexpected_bytes = 0;  // held now for receives not posted yet
+};
+
+}  // namespace banyan::node

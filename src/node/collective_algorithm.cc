@@ -1,0 +1,45 @@
+#include "node/collective_algorithm.hh"
+
+#include "base/assert.hh"
+#include "node/collective_broadcast.hh"
+#include "node/collective_gather.hh"
+#include "node/collective_reduction.hh"
+#include "node/collective_scatter.hh"
+
+namespace banyan::node {
+
+using wire::CollectiveKind;
+
+std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head) {
+  switch (head.call.kind) {
+    case CollectiveKind::barrier: return std::make_unique<BarrierAlgorithm>(links, head);
+    case CollectiveKind::broadcast: return std::make_unique<BroadcastAlgorithm>(links, head);
+    case CollectiveKind::allgather:
+    case CollectiveKind::gather: return std::make_unique<GatherAlgorithm>(links, head);
+    case CollectiveKind::scatter: return std::make_unique<ScatterAlgorithm>(links, head);
+    case CollectiveKind::reduce:
+    case CollectiveKind::allreduce: return std::make_unique<ReductionAlgorithm>(links, head);
+  }
+  BANYAN_ASSERT(!"a call that CallSignature::valid() does not admit");
+  return nullptr;
+}
+
+bool pass_on(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail) {
+  const Rank root = head.call.root;
+  switch (head.call.kind) {
+    case CollectiveKind::gather: return root != links.self() && pass_on_entries(links, from, head, tail, root);
+    case CollectiveKind::scatter:
+      if (root == links.self() || from != links.topology().next_hop(root)) return false;
+      return distribute_entries(links, from, head, tail, [](const Entry&, const Payload&) { return false; });
+    case CollectiveKind::reduce: {
+      if (root == links.self() || links.is_root() || from != links.parent()) return false;
+      const LinkId hop = links.topology().next_hop(root);
+      if (hop == from || !is_chunk(head, tail)) return false;
+      if (hop != kNoLink) links.send_data(hop, head, tail, from);
+      return true;
+    }
+    default: return false;
+  }
+}
+
+}  // namespace banyan::node

@@ -1,0 +1,71 @@
+// What one rank does with the bytes of one operation: keeps what is its own, passes on the rest. Who has called, in
+// what order, and what happens on failure is the Communicator's business, which drives one algorithm per operation.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "node/calls.hh"
+#include "node/collective_links.hh"
+#include "wire/collective.hh"
+
+namespace banyan::node {
+
+class CollectiveAlgorithm {
+ public:
+  using Result = std::variant<Payload, std::vector<Payload>>;
+
+  // `head` names the operation; it is the pattern of every frame that the algorithm sends.
+  CollectiveAlgorithm(CollectiveLinks& links, const wire::Collective& head) : links_(links), head_(head) {}
+  virtual ~CollectiveAlgorithm() = default;
+
+  // This rank's call; comes once, and not before every earlier operation was started.
+  virtual void start(Collective call) = 0;
+  // Whether this rank's bytes are too many to be sent before on_go(). Asked after start().
+  virtual bool deferred() const { return false; }
+  // The whole subtree has called; its vote goes up as soon as this returns.
+  virtual void before_vote() {}
+  // All ranks have called.
+  virtual void on_go() { has_go_ = true; }
+  // The parent has room for the bytes before `offset`. False: it has no reason to say so.
+  virtual bool on_credit(std::uint64_t /*offset*/) { return false; }
+  // Bytes from a neighbour. False: they break the protocol.
+  virtual bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) = 0;
+  // This rank has been given what it asked for, and has nothing left to do for the others (but votes, and passing on
+  // what concerns only others: see pass_on).
+  virtual bool finished() const = 0;
+
+  // What this rank's call is to be completed with, once.
+  std::optional<Result> take_result() { return std::exchange(result_, std::nullopt); }
+  // Why the operation can't be done, if so; for all ranks.
+  const std::optional<Failure>& failure() const { return failure_; }
+  // Every neighbour below has been sent something that proves that all ranks have called.
+  bool proves_all_called() const { return proves_all_called_; }
+
+ protected:
+  const Topology& topology() const { return links_.topology(); }
+  Rank self() const { return links_.self(); }
+  // kNoLink: `target` has left, or is this rank.
+  LinkId hop_to(Rank target) const { return target == self() ? kNoLink : topology().next_hop(target); }
+  bool has_go() const { return has_go_; }
+
+  CollectiveLinks& links_;
+  wire::Collective head_;
+  std::optional<Result> result_;
+  std::optional<Failure> failure_;
+  bool proves_all_called_ = false;
+
+ private:
+  bool has_go_ = false;
+};
+
+// `head.call` is valid.
+std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head);
+
+// Data of an operation that is finished here, on its way between other ranks. False: it does not belong here.
+bool pass_on(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail);
+
+}  // namespace banyan::node

@@ -1,0 +1,84 @@
+#include "node/collective_entries.hh"
+
+#include <array>
+
+namespace banyan::node {
+
+Payload unpinned(Payload bytes) {
+  if (bytes.empty() || bytes.size() >= kCopyBelowBytes) return bytes;
+  std::vector<std::byte> copy(bytes.size());
+  bytes.copy_to(copy.data());
+  return Payload(Slice::adopt(std::move(copy)));
+}
+
+std::optional<Entry> read_entry(PayloadCursor& cursor, std::uint32_t world_size) {
+  if (cursor.remaining() < Entry::kBytes) return std::nullopt;
+  std::array<std::byte, Entry::kBytes> header;
+  cursor.read(header.data(), header.size());
+  Reader reader(header);
+  Entry entry;
+  entry.read(reader);
+  const bool exists = raw(entry.rank) < world_size && entry.bytes <= cursor.remaining();
+  return reader.finished() && exists ? std::optional(entry) : std::nullopt;
+}
+
+bool are_entries(const Payload& tail, std::uint32_t world_size) {
+  if (tail.empty() || tail.size() > kMaxCollectiveTail) return false;
+  PayloadCursor cursor(tail);
+  while (cursor.remaining() > 0) {
+    const auto entry = read_entry(cursor, world_size);
+    if (!entry) return false;
+    cursor.skip(entry->bytes);
+  }
+  return true;
+}
+
+Payload EntryPacker::take() {
+  if (small_) ready_.append(std::move(*small_).finish());
+  small_.reset();
+  return std::exchange(ready_, {});
+}
+
+void EntryPacker::append(const Entry& entry, const Payload& bytes) {
+  if (!small_) small_.emplace(Entry::kBytes + std::min(bytes.size(), kCopyBelowBytes));
+  entry.write(*small_);
+  append(bytes);
+}
+
+void EntryPacker::append(const Payload& bytes) {
+  if (bytes.size() < kCopyBelowBytes) {
+    if (!small_) small_.emplace(bytes.size());
+    for (std::size_t i = 0; i < bytes.slice_count(); ++i) small_->raw_bytes(bytes.slice(i).bytes());
+    return;
+  }
+  if (small_) ready_.append(std::move(*small_).finish());
+  small_.reset();
+  ready_.append(bytes);
+}
+
+bool EntryCollector::accept(const Entry& entry, Payload bytes) {
+  Slot& slot = slots_[raw(entry.rank)];
+  if (slot.total ? slot.bytes.size() == *slot.total || *slot.total != entry.total : entry.offset != 0) return false;
+  if (entry.offset != slot.bytes.size()) return false;
+  slot.total = entry.total;
+  slot.bytes.append(bytes);
+  if (slot.bytes.size() == entry.total) --missing_;
+  return true;
+}
+
+void EntryCollector::put(Rank rank, Payload bytes) {
+  Slot& slot = slots_[raw(rank)];
+  slot.total = bytes.size();
+  slot.bytes = std::move(bytes);
+  --missing_;
+}
+
+std::vector<Payload> EntryCollector::take() {
+  std::vector<Payload> parts;
+  parts.reserve(slots_.size());
+  for (Slot& slot : slots_) parts.push_back(std::move(slot.bytes));
+  slots_.clear();
+  return parts;
+}
+
+}  // namespace banyan::node

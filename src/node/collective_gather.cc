@@ -1,0 +1,117 @@
+#include "node/collective_gather.hh"
+
+namespace banyan::node {
+
+GatherAlgorithm::GatherAlgorithm(CollectiveLinks& links, const wire::Collective& head)
+    : CollectiveAlgorithm(links, head), collector_rank_(for_everyone() ? kRootRank : head.call.root) {
+  hop_ = hop_to(collector_rank_);
+}
+
+void GatherAlgorithm::start(Collective call) {
+  called_ = true;
+  contribution_ = std::move(call.contribution);
+  deferred_ = !is_collector() && contribution_.size() > kEagerCollectiveBytes;
+  if (!deferred_) contribute();
+}
+
+void GatherAlgorithm::before_vote() {
+  voted_ = true;
+  flush(kNoLink);
+}
+
+void GatherAlgorithm::on_go() {
+  CollectiveAlgorithm::on_go();
+  if (deferred_) contribute();
+}
+
+void GatherAlgorithm::contribute() {
+  if (is_collector()) {
+    if (!collector_) collector_.emplace(links_.world_size());
+    collector_->put(self(), unpinned(std::move(contribution_)));
+    return finish_if_complete();
+  }
+  if (hop_ != kNoLink) {
+    packer_.add(self(), contribution_, [this](const Payload& tail) { links_.send_data(hop_, head_, tail); });
+    if (voted_ || hop_ != links_.parent()) flush(kNoLink);
+  }
+  contribution_ = {};
+  if (for_everyone()) return;
+  result_ = std::vector<Payload>{};
+  done_ = true;
+}
+
+void GatherAlgorithm::flush(LinkId feeder) {
+  if (!packer_.empty()) links_.send_data(hop_, head_, packer_.take(), feeder);
+}
+
+bool GatherAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
+  if (for_everyone() && !links_.is_root() && from == links_.parent()) return on_result(from, head, tail);
+  if (is_collector()) return collect(from, tail);
+  if (voted_ || hop_ != links_.parent()) return pass_on_entries(links_, from, head, tail, collector_rank_);
+  if (from == hop_ || !are_entries(tail, links_.world_size())) return false;
+  packer_.add_packed(tail, [&](const Payload& full) { links_.send_data(hop_, head_, full, from); });
+  return true;
+}
+
+bool GatherAlgorithm::collect(LinkId from, Payload tail) {
+  if (tail.empty() || done_) return false;
+  if (!collector_) collector_.emplace(links_.world_size());
+  tail = unpinned(std::move(tail));
+  PayloadCursor cursor(tail);
+  while (cursor.remaining() > 0) {
+    const auto entry = read_entry(cursor, links_.world_size());
+    if (!entry || hop_to(entry->rank) != from) return false;
+    if (entry->total > kEagerCollectiveBytes && !has_go()) return false;
+    if (!collector_->accept(*entry, cursor.take(entry->bytes))) return false;
+  }
+  finish_if_complete();
+  return true;
+}
+
+void GatherAlgorithm::finish_if_complete() {
+  if (!collector_->complete()) return;
+  std::vector<Payload> parts = collector_->take();
+  if (for_everyone()) {
+    const Payload stream = join_parts(parts);
+    if (stream.size() > kMaxMessageBytes) {
+      failure_ = Failure{FailureCode::too_large,
+                         Phase::running,
+                         {},
+                         {},
+                         "the contributions to allgather() are " + std::to_string(stream.size()) +
+                             " bytes together; the limit is " + std::to_string(kMaxMessageBytes)};
+      return;
+    }
+    head_.total = stream.size();
+    for_each_chunk(stream, [this](std::uint64_t offset, const Payload& chunk) {
+      head_.offset = offset;
+      links_.send_data_down(head_, chunk);
+    });
+    proves_all_called_ = true;
+  }
+  result_ = std::move(parts);
+  done_ = true;
+}
+
+bool GatherAlgorithm::on_result(LinkId from, const wire::Collective& head, const Payload& tail) {
+  // There is no result without this rank's bytes, and those of its children.
+  if (!called_ || !packer_.empty() || head.about != kNoRank || !result_stream_.accept(head, tail)) return false;
+  links_.send_data_down(head, tail, from);
+  if (!result_stream_.complete()) return true;
+  auto parts = split_parts(result_stream_.bytes(), links_.world_size());
+  if (!parts) return false;
+  result_ = *std::move(parts);
+  result_stream_ = {};
+  done_ = proves_all_called_ = true;
+  return true;
+}
+
+bool pass_on_entries(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail,
+                     Rank target) {
+  const LinkId hop = links.topology().next_hop(target);
+  if (hop == from || !are_entries(tail, links.world_size())) return false;
+  if (hop != kNoLink) links.send_data(hop, head, tail, from);
+  return true;
+}
+
+}  // namespace banyan::node

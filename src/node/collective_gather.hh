@@ -1,0 +1,48 @@
+// Gather and allgather: entries (collective_entries.hh) travel to one rank, the collector. Before a rank's subtree has
+// voted they are held back until they fill a frame or the vote follows, so that a leaf's few bytes don't become a frame
+// on every link; later they pass at once. The collector of an allgather is the tree's root, which sends the result down
+// as one stream.
+#pragma once
+
+#include "node/collective_algorithm.hh"
+#include "node/collective_entries.hh"
+#include "node/collective_stream.hh"
+
+namespace banyan::node {
+
+class GatherAlgorithm : public CollectiveAlgorithm {
+ public:
+  GatherAlgorithm(CollectiveLinks& links, const wire::Collective& head);
+  void start(Collective call) override;
+  bool deferred() const override { return deferred_; }
+  void before_vote() override;
+  void on_go() override;
+  bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) override;
+  bool finished() const override { return done_; }
+
+ private:
+  bool for_everyone() const { return head_.call.kind == wire::CollectiveKind::allgather; }
+  bool is_collector() const { return collector_rank_ == self(); }
+  void contribute();
+  void flush(LinkId feeder);
+  bool collect(LinkId from, Payload tail);
+  void finish_if_complete();
+  bool on_result(LinkId from, const wire::Collective& head, const Payload& tail);
+
+  Rank collector_rank_;
+  LinkId hop_ = kNoLink;  // towards the collector
+  Payload contribution_;
+  EntryPacker packer_;
+  std::optional<EntryCollector> collector_;
+  IncomingStream result_stream_;
+  bool called_ = false;
+  bool deferred_ = false;
+  bool voted_ = false;
+  bool done_ = false;
+};
+
+// Passes entries on towards `target`. False: they are none, or come from where they should go to.
+bool pass_on_entries(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail,
+                     Rank target);
+
+}  // namespace banyan::node

@@ -1,0 +1,46 @@
+// How the collectives of one rank reach its neighbours: frames are made here, and nowhere else.
+#pragma once
+
+#include <vector>
+
+#include "node/effects.hh"
+#include "node/topology.hh"
+#include "wire/collective.hh"
+
+namespace banyan::node {
+
+class CollectiveLinks {
+ public:
+  // Both outlive this object.
+  CollectiveLinks(const Topology& topology, Effects& effects)
+      : topology_(topology), effects_(effects), left_(topology.children().size(), false) {}
+
+  const Topology& topology() const { return topology_; }
+  std::uint32_t world_size() const { return topology_.world_size(); }
+  Rank self() const { return topology_.self(); }
+  bool is_root() const { return topology_.is_root(); }
+  LinkId parent() const { return topology_.parent().link; }
+  std::size_t child_count() const { return left_.size(); }
+
+  // Votes, bytes and what must keep its place among them travel as data: they never overtake each other on a link.
+  // `feeder`: the link whose bytes these are, if they are only passed on.
+  void send_data(LinkId to, const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
+  // The same to every child that is there.
+  void send_data_down(const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
+  // To the parent and to every child that is there, but not back to `from` (kNoLink: the bytes start here).
+  void flood(LinkId from, const wire::Collective& head, const Payload& tail);
+
+  void send_control(LinkId to, const wire::Collective& head, const Payload& tail = {});
+  void send_control_down(const wire::Collective& head, const Payload& tail = {});
+
+  // Nothing is sent to this child any more.
+  void child_left(std::size_t child) { left_[child] = true; }
+  bool has_left(std::size_t child) const { return left_[child]; }
+
+ private:
+  const Topology& topology_;
+  Effects& effects_;
+  std::vector<bool> left_;  // by the child's place in Topology::children()
+};
+
+}  // namespace banyan::node

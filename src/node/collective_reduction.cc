@@ -1,0 +1,138 @@
+#include "node/collective_reduction.hh"
+
+#include "node/collective_combine.hh"
+
+namespace banyan::node {
+namespace {
+
+std::uint64_t bytes_of(const wire::CallSignature& call) { return call.count * wire::element_bytes(call.element); }
+
+}  // namespace
+
+ReductionAlgorithm::ReductionAlgorithm(CollectiveLinks& links, const wire::Collective& head)
+    : CollectiveAlgorithm(links, head),
+      chunks_(chunk_count(bytes_of(head.call))),
+      deferred_(bytes_of(head.call) > kEagerCollectiveBytes),
+      may_send_(deferred_ ? 0 : chunks_),
+      granted_(may_send_),
+      from_child_(links.child_count(), 0) {
+  head_.total = bytes_of(head.call);
+}
+
+void ReductionAlgorithm::start(Collective call) {
+  called_ = true;
+  contribution_ = std::move(call.contribution);
+  advance();
+}
+
+void ReductionAlgorithm::on_go() {
+  CollectiveAlgorithm::on_go();
+  if (!deferred_) return;
+  granted_ = std::min(chunks_, wire::kReductionWindow);
+  may_send_ = links_.is_root() ? chunks_ : granted_;
+  advance();
+}
+
+bool ReductionAlgorithm::on_credit(std::uint64_t offset) {
+  const std::uint64_t chunks = chunk_count(offset);
+  if (!has_go() || chunks <= may_send_ || chunks > chunks_) return false;
+  may_send_ = chunks;
+  advance();
+  return true;
+}
+
+bool ReductionAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
+  if (head.about != kNoRank || head.total != head_.total || !is_chunk(head, tail)) return false;
+  const std::size_t child = topology().child_index(from);
+  return child < links_.child_count() ? on_contribution(child, head, tail) : on_result(from, head, tail);
+}
+
+bool ReductionAlgorithm::on_contribution(std::size_t child, const wire::Collective& head, const Payload& tail) {
+  std::uint64_t& received = from_child_[child];
+  if (received >= granted_ || head.offset != received * kChunkBytes) return false;
+  const std::size_t row = received - combined_;
+  ++received;
+  while (rows_.size() <= row) rows_.push_back(Row{std::vector<Payload>(links_.child_count()), 0});
+  rows_[row].of_child[child] = tail;
+  ++rows_[row].arrived;
+  advance();
+  return true;
+}
+
+void ReductionAlgorithm::advance() {
+  if (!called_) return;
+  const std::uint64_t before = combined_;
+  while (combined_ < may_send_) {
+    if (links_.child_count() > 0 && (rows_.empty() || rows_.front().arrived < links_.child_count())) break;
+    const std::uint64_t offset = combined_ * kChunkBytes;
+    const Payload own = contribution_.part(offset, std::min<std::uint64_t>(kChunkBytes, head_.total - offset));
+    const Payload chunk = combine_row(own);
+    head_.offset = offset;
+    ++combined_;
+    if (links_.is_root()) {
+      send_result(chunk);
+    } else {
+      links_.send_data(links_.parent(), head_, chunk);
+    }
+  }
+  if (combined_ == before) return;
+  grant_credit();
+  if (combined_ < chunks_) return;
+  contribution_ = {};
+  if (links_.is_root()) {
+    proves_all_called_ = for_everyone();
+    finish(gets_result() ? result_stream_.bytes() : Payload{});
+  } else if (!gets_result()) {
+    finish({});
+  }
+}
+
+Payload ReductionAlgorithm::combine_row(const Payload& own) {
+  if (links_.child_count() == 0) return own;
+  std::vector<std::byte> combined(own.size());
+  own.copy_to(combined.data());
+  for (const Payload& of_child : rows_.front().of_child) {
+    combine(head_.call.reduction, head_.call.element, combined, of_child.flatten().bytes());
+  }
+  rows_.pop_front();
+  return Payload(Slice::adopt(std::move(combined)));
+}
+
+void ReductionAlgorithm::send_result(const Payload& chunk) {
+  if (for_everyone()) links_.send_data_down(head_, chunk);
+  if (gets_result()) {
+    result_stream_.accept(head_, chunk);
+  } else if (const LinkId hop = hop_to(head_.call.root); hop != kNoLink) {
+    links_.send_data(hop, head_, chunk);
+  }
+}
+
+void ReductionAlgorithm::grant_credit() {
+  if (!deferred_ || granted_ == chunks_ || combined_ + wire::kReductionWindow < granted_ + wire::kReductionWindow / 2)
+    return;
+  granted_ = std::min(chunks_, combined_ + wire::kReductionWindow);
+  wire::Collective credit = head_;
+  credit.part = wire::Part::go;
+  credit.offset = std::min(head_.total, granted_ * kChunkBytes);
+  links_.send_data_down(credit);
+}
+
+bool ReductionAlgorithm::on_result(LinkId from, const wire::Collective& head, const Payload& tail) {
+  // No result without this rank's vector: what comes before all of it was combined is a lie.
+  if (from != links_.parent() || head.offset / kChunkBytes >= combined_) return false;
+  if (!gets_result()) return pass_on(links_, from, head, tail);
+  if (!result_stream_.accept(head, tail)) return false;
+  if (for_everyone()) links_.send_data_down(head, tail, from);
+  if (!result_stream_.complete()) return true;
+  proves_all_called_ = for_everyone();
+  finish(result_stream_.bytes());
+  return true;
+}
+
+void ReductionAlgorithm::finish(Payload result) {
+  result_ = std::move(result);
+  result_stream_ = {};
+  done_ = true;
+}
+
+}  // namespace banyan::node

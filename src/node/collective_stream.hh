@@ -1,0 +1,46 @@
+// One run of bytes that crosses a link in chunks: a broadcast's message, a reduction's vector, an allgather's result.
+// Chunk i starts at i * kChunkBytes and all but the last are full; no bytes at all are one empty chunk.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/limits.hh"
+#include "node/payload_cursor.hh"
+#include "wire/collective.hh"
+
+namespace banyan::node {
+
+// Whether the frame's tail is just the chunk that its head says.
+bool is_chunk(const wire::Collective& head, const Payload& tail);
+std::uint64_t chunk_count(std::uint64_t total);
+
+// Calls visit(offset, chunk) for every chunk, in order; the bytes stay shared.
+template <typename Visit>
+void for_each_chunk(const Payload& bytes, Visit visit) {
+  PayloadCursor cursor(bytes);
+  do {
+    const std::uint64_t offset = bytes.size() - cursor.remaining();
+    visit(offset, cursor.take(std::min(cursor.remaining(), kChunkBytes)));
+  } while (cursor.remaining() > 0);
+}
+
+class IncomingStream {
+ public:
+  // False: this is not the stream's next chunk.
+  bool accept(const wire::Collective& head, const Payload& tail);
+  bool complete() const { return total_ && bytes_.size() == *total_; }
+  const Payload& bytes() const { return bytes_; }
+
+ private:
+  std::optional<std::uint64_t> total_;
+  Payload bytes_;
+};
+
+// An allgather's result as one stream: the number of bytes of each rank (8 bytes each), then the bytes, by rank.
+Payload join_parts(const std::vector<Payload>& parts);
+// The parts again, shared. None: the lengths don't add up.
+std::optional<std::vector<Payload>> split_parts(const Payload& stream, std::uint32_t world_size);
+
+}  // namespace banyan::node

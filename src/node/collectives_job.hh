@@ -1,0 +1,146 @@
+// For tests: a formed job whose ranks run Collectives, with a clock that the test moves.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "node/collectives.hh"
+#include "node/formed_tree.hh"
+
+namespace banyan::node {
+
+using wire::CallSignature;
+using wire::CollectiveKind;
+using wire::ElementType;
+using wire::Reduction;
+
+// Bytes that tell where they come from.
+inline Payload pattern(std::uint64_t seed, std::size_t count) {
+  Random random(seed);
+  std::vector<std::byte> bytes(count);
+  for (std::size_t i = 0; i < count; i += 8) {
+    const std::uint64_t word = random.next();
+    std::memcpy(bytes.data() + i, &word, std::min<std::size_t>(8, count - i));
+  }
+  return Payload(Slice::adopt(std::move(bytes)));
+}
+
+template <typename T>
+Payload payload_of(std::vector<T> values) {
+  return Payload(Slice::adopt(std::move(values)));
+}
+
+template <typename T>
+std::vector<T> values_of(const Payload& payload) {
+  std::vector<T> values(payload.size() / sizeof(T));
+  if (!values.empty()) payload.copy_to(reinterpret_cast<std::byte*>(values.data()));
+  return values;
+}
+
+inline Collective collective(CallSignature call, Payload contribution = {}, std::vector<Payload> parts = {}) {
+  return {kWorld, call, std::move(contribution), std::move(parts)};
+}
+inline Collective barrier() { return collective({.kind = CollectiveKind::barrier}); }
+inline Collective broadcast(Rank root, Payload message = {}) {
+  return collective({.kind = CollectiveKind::broadcast, .root = root}, std::move(message));
+}
+inline Collective allgather(Payload own) { return collective({.kind = CollectiveKind::allgather}, std::move(own)); }
+inline Collective gather(Rank root, Payload own) {
+  return collective({.kind = CollectiveKind::gather, .root = root}, std::move(own));
+}
+inline Collective scatter(Rank root, std::vector<Payload> parts = {}) {
+  return collective({.kind = CollectiveKind::scatter, .root = root}, {}, std::move(parts));
+}
+inline Collective reduce(Rank root, Reduction reduction, ElementType element, Payload vector) {
+  const std::uint64_t count = vector.size() / wire::element_bytes(element);
+  const CollectiveKind kind = root == kNoRank ? CollectiveKind::allreduce : CollectiveKind::reduce;
+  return collective({kind, reduction, element, root, count}, std::move(vector));
+}
+inline Collective allreduce(Reduction reduction, ElementType element, Payload vector) {
+  return reduce(kNoRank, reduction, element, std::move(vector));
+}
+
+class CollectivesJob {
+ public:
+  CollectivesJob(const FormedShape& shape, std::uint64_t seed) : tree(shape, seed) {
+    for (std::uint32_t i = 0; i < shape.world_size; ++i) {
+      machines_.push_back(std::make_unique<Collectives>(tree.topology(Rank{i}), tree.effects(Rank{i}), limits_));
+    }
+    calls_.resize(shape.world_size, 0);
+  }
+
+  std::uint32_t world_size() const { return tree.world_size(); }
+  Collectives& at(Rank rank) { return *machines_[raw(rank)]; }
+
+  // The rank's next call; its calls have the ids 0, 1, 2, ...
+  CallId call(Rank rank, Collective collective, Duration timeout = kForever) {
+    const CallId id{calls_[raw(rank)]++};
+    at(rank).call(now, id, std::move(collective), after(now, timeout));
+    return id;
+  }
+  std::uint64_t calls(Rank rank) const { return calls_[raw(rank)]; }
+  // All ranks but `except` make the same call.
+  void call_all(const Collective& collective, Duration timeout = kForever, const RankSet& except = {}) {
+    for (std::uint32_t i = 0; i < world_size(); ++i) {
+      if (!except.contains(Rank{i})) call(Rank{i}, collective, timeout);
+    }
+  }
+
+  bool deliver(Rank to, LinkId from, const wire::Frame& frame) {
+    EXPECT_EQ(frame.kind, wire::Kind::collective);
+    auto decoded = wire::decode_with_tail<wire::Collective>(frame.body);
+    EXPECT_TRUE(decoded.has_value());
+    return decoded && at(to).on_frame(now, from, decoded->message, std::move(decoded->tail));
+  }
+  std::size_t run(std::size_t most = SIZE_MAX) {
+    return tree.run([this](Rank to, LinkId from, const wire::Frame& frame) { return deliver(to, from, frame); }, most);
+  }
+  // Lets time pass, and does what falls due on the way, frames included.
+  void run_for(Duration duration) {
+    const Time end = now + duration;
+    run();
+    for (Time next = next_deadline(); next <= end; next = next_deadline()) {
+      now = std::max(now, next);
+      for (const auto& machine : machines_) machine->on_time(now);
+      run();
+    }
+    now = end;
+  }
+  Time next_deadline() const {
+    Time next = kNever;
+    for (const auto& machine : machines_) next = std::min(next, machine->deadline());
+    return next;
+  }
+
+  const Completion* done(Rank rank, CallId id) {
+    tree.collect_all();
+    return tree.completion(rank, id);
+  }
+  // What the call was completed with, or null.
+  template <typename Result>
+  const Result* result(Rank rank, CallId id) {
+    const Completion* completion = done(rank, id);
+    return completion == nullptr ? nullptr : std::get_if<Result>(&completion->result);
+  }
+  const Failure* failure(Rank rank, CallId id) { return result<Failure>(rank, id); }
+  std::size_t operations_kept() const {
+    std::size_t kept = 0;
+    for (const auto& machine : machines_) kept += machine->operations_kept();
+    return kept;
+  }
+
+  FormedTree tree;
+  Time now{std::chrono::seconds(1000)};
+
+ private:
+  Limits limits_;
+  std::vector<std::unique_ptr<Collectives>> machines_;
+  std::vector<std::uint64_t> calls_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,158 @@
+// The collectives of one communicator at one rank: calls get sequence numbers, votes and contributions go up, results
+// come down, any number in flight. The rules stand in docs/protocol.md, "Collectives"; in short:
+//
+//   vote     A rank's subtree votes for operation s once all its ranks have called it. Votes go up every link in the
+//            order of the sequence, among the data and behind all that was sent before `go`.
+//   retired  When the root has all votes for s, s is retired: all ranks have called it. Ranks learn that by `go`, by
+//            the result of an allgather or allreduce, or by a message of its own. A rank starts operation s only when
+//            s < retired + kMaxCollectivesInFlight, which bounds what anybody has to keep for it.
+//   go       Tells that all have called, where somebody waits for that: at a barrier, and before more bytes than
+//            kEagerCollectiveBytes are sent to ranks that may not want them yet.
+//   failed   Who sees that two ranks made different calls tells the root, the root tells all; the first word counts.
+//            Votes go on, so that later operations are not concerned. If a rank has left (rank_left), no operation that
+//            lacks its vote can ever be done: that operation and all later ones fail.
+//   question Who has not called? The root asks when an operation waits long, and tells all the answers.
+//
+// A call that ran out of time, or was failed here only, has used up its sequence: the rank goes on to do for the others
+// what the operation needs, and drops its own result.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/limits.hh"
+#include "node/calls.hh"
+#include "node/collective_algorithm.hh"
+#include "node/collective_links.hh"
+#include "node/collective_roll_call.hh"
+#include "node/effects.hh"
+#include "node/topology.hh"
+
+namespace banyan::node {
+
+class Communicator {
+ public:
+  // All but `id` outlive this object.
+  Communicator(CommunicatorId id, const Topology& topology, Effects& effects, const Limits& limits);
+
+  // The operations of Collectives, for one communicator.
+  void call(Time now, CallId id, Collective collective, Time deadline);
+  bool on_frame(Time now, LinkId from, const wire::Collective& head, const Payload& tail);
+  void on_child_left(LinkId child);
+  void fail_all(const Failure& failure);
+  void on_time(Time now);
+  Time deadline() const;
+  std::size_t operations_kept() const { return operations_.size(); }
+
+ private:
+  // A place in the order of operations, as a number to count with.
+  using Index = std::uint64_t;
+
+  struct PendingCall {
+    CallId id{};
+    wire::CallSignature call;
+    Time since{};
+    Time deadline{};
+  };
+  // Kept from the first sight of an operation until nothing more can come for it.
+  struct Operation {
+    wire::CallSignature signature;
+    Rank caller = kNoRank;  // who made the first call that was seen here; kNoRank: none was
+    std::unique_ptr<CollectiveAlgorithm> algorithm;
+    std::optional<PendingCall> pending;  // this rank's call, until it is completed
+    std::optional<Collective> waiting;   // this rank's call, until it is started
+    std::size_t child_votes = 0;
+    bool deferred = false;     // somebody below waits for `go`
+    bool contested = false;    // a failure was reported; nothing is completed until the root's word comes
+    bool failed = false;       // the root's word has come
+    bool failed_here = false;  // this rank's call was completed with a failure
+    Time next_question = kNever;
+    RollCall roll_call;
+  };
+  struct LeftChild {
+    Index first_missing;  // it has not voted for this operation, and never will
+    Rank rank;
+  };
+  struct Broken {
+    Index from;
+    Failure failure;
+  };
+
+  // Steps of an operation's life; communicator.cc.
+  std::optional<Failure> misuse_of(const Collective& collective) const;
+  bool is_unknown(Index index) const { return index >= voted_ && !operations_.contains(index); }
+  Operation* find(Index index);
+  Operation& obtain(Time now, Index index);
+  bool agree(Index index, Operation& operation, const wire::CallSignature& call, Rank caller);
+  void progress(Index index);
+  bool vote_next();
+  void announce_as_root(Index index, Operation& operation, bool deferred);
+  bool start_next();
+  void settle(Index index);
+  void retire(Index count);
+  void complete(Operation& operation, Index index, CollectiveAlgorithm::Result result);
+  void fail(Operation& operation, Index index, const Failure& failure);
+  wire::Collective head_of(wire::Part part, Index index, const Operation* operation) const;
+
+  // Frames; communicator_frames.cc. `index` is the frame's sequence.
+  bool is_in_time(const wire::Collective& head) const;
+  bool on_vote(Time now, std::size_t child, const wire::Collective& head, const Payload& tail);
+  bool on_go(const wire::Collective& head, const Payload& tail);
+  bool on_data(Time now, LinkId from, const wire::Collective& head, const Payload& tail);
+  bool on_retired(const wire::Collective& head, const Payload& tail);
+  bool on_failed(LinkId from, const wire::Collective& head, const Payload& tail);
+  bool on_question(Time now, const wire::Collective& head, const Payload& tail);
+  bool on_missing(Time now, LinkId from, const wire::Collective& head, const Payload& tail);
+
+  // Failures; communicator_failures.cc.
+  void contest(Index index, Operation& operation, const Failure& failure);
+  void report_left_child();
+  void decide(Index index, const Failure& failure);
+  void apply_failure(Index index, const Failure& failure);
+  void break_from(Index index, const Failure& failure);
+  void fail_next_after(Index index, const Failure& failure);
+  Failure failure_of(FailureCode code, RankSet ranks, std::string text) const;
+
+  // Who is missing; communicator_roll_call.cc.
+  bool all_answered(const Operation& operation) const;
+  RollCall::Answer answer(Index index, const Operation& operation) const;
+  void ask_children(Index index, Operation& operation);
+  void ask_as_root(Time now, Index index, Operation& operation);
+  void say(Index index, Operation& operation, RollCall::Answer answer);
+  void say_if_final(Index index, Operation& operation);
+  static bool wants_roll_call(const Operation& operation);
+  void take_roll_calls(Time now);
+  Time next_roll_call() const;
+  void expire(Index index);
+  Failure timeout_of(Index index, const Operation& operation) const;
+  std::string missing_here(Index index, const Operation& operation, RankSet& ranks) const;
+
+  const CommunicatorId id_;
+  const Topology& topology_;
+  Effects& effects_;
+  const Limits& limits_;
+  CollectiveLinks links_;
+
+  // Always retired_ <= voted_ <= started_ <= called_ (at the root, results may retire an operation before its votes).
+  Index called_ = 0;                // calls that this rank has made
+  Index started_ = 0;               // of these, the ones that take part
+  Index voted_ = 0;                 // operations that this rank's subtree has voted for
+  Index retired_ = 0;               // operations known to have been called by all
+  Index announced_ = 0;             // at the root: those that the others know to be retired
+  std::vector<Index> child_voted_;  // the same as voted_, by child
+  std::map<Index, Operation> operations_;
+  std::set<std::pair<Time, Index>> deadlines_;  // of pending calls
+  std::map<Index, Failure> failed_;             // the root's words, the latest kMaxFailedKept
+  std::optional<Failure> next_fails_;           // an operation failed elsewhere that was completed here
+  std::optional<LeftChild> left_child_;
+  bool left_child_reported_ = false;
+  std::optional<Broken> broken_;
+  std::optional<Failure> closed_;
+};
+
+}  // namespace banyan::node

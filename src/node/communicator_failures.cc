@@ -1,0 +1,101 @@
+// How failures of single operations spread: up to the root, whose word then goes to all.
+#include "node/communicator.hh"
+#include "wire/control.hh"
+
+namespace banyan::node {
+namespace {
+
+// Sequences whose failure is remembered: all that can still be called (the windows of two neighbours), and as many
+// that frames may still be under way for.
+constexpr std::size_t kMaxFailedKept = 4 * kMaxCollectivesInFlight;
+
+Payload tail_of(const Failure& failure) {
+  Writer writer;
+  wire::write(writer, failure);
+  return Payload(std::move(writer).finish());
+}
+
+}  // namespace
+
+void Communicator::contest(Index index, Operation& operation, const Failure& failure) {
+  if (operation.contested || operation.failed) return;
+  if (topology_.is_root()) return decide(index, failure);
+  operation.contested = true;
+  links_.send_control(links_.parent(), head_of(wire::Part::failed, index, &operation), tail_of(failure));
+}
+
+void Communicator::on_child_left(LinkId link) {
+  const std::size_t child = topology_.child_index(link);
+  if (closed_ || child == links_.child_count() || links_.has_left(child)) return;
+  links_.child_left(child);
+  const Index first_missing = child_voted_[child];
+  if (!left_child_ || first_missing < left_child_->first_missing) {
+    left_child_ = LeftChild{first_missing, topology_.children()[child].rank};
+    left_child_reported_ = false;
+  }
+  for (auto& [index, operation] : operations_) operation.roll_call.answers.erase(child);
+  progress(first_missing);
+}
+
+// A child that left matters only if there is an operation that lacks its vote: mostly all ranks are done by then.
+void Communicator::report_left_child() {
+  if (!left_child_ || left_child_reported_) return;
+  const auto lacking = operations_.lower_bound(left_child_->first_missing);
+  if (lacking == operations_.end()) return;
+  left_child_reported_ = true;
+  const Index index = left_child_->first_missing;
+  const bool known = lacking->first == index && lacking->second.caller != kNoRank;
+  const Failure failure =
+      failure_of(FailureCode::rank_left, RankSet::single(left_child_->rank),
+                 "rank " + std::to_string(raw(left_child_->rank)) + " left before it called " +
+                     (known ? lacking->second.signature.to_string() : "operation #" + std::to_string(index)));
+  if (topology_.is_root()) return decide(index, failure);
+  links_.send_control(links_.parent(), head_of(wire::Part::failed, index, nullptr), tail_of(failure));
+}
+
+// At the root.
+void Communicator::decide(Index index, const Failure& failure) {
+  const bool known =
+      failure.code == FailureCode::rank_left ? broken_ && broken_->from <= index : failed_.contains(index);
+  if (known) return;
+  links_.send_control_down(head_of(wire::Part::failed, index, find(index)), tail_of(failure));
+  apply_failure(index, failure);
+}
+
+void Communicator::apply_failure(Index index, const Failure& failure) {
+  if (failure.code == FailureCode::rank_left) return break_from(index, failure);
+  if (!failed_.emplace(index, failure).second) return;
+  if (failed_.size() > kMaxFailedKept) failed_.erase(failed_.begin());
+  Operation* operation = find(index);
+  const bool completed_well =
+      index < called_ && (operation == nullptr || (!operation->pending && !operation->failed_here));
+  if (completed_well) fail_next_after(index, failure);
+  if (operation == nullptr) return;
+  operation->failed = true;
+  operation->algorithm.reset();
+  fail(*operation, index, failure);
+}
+
+void Communicator::break_from(Index index, const Failure& failure) {
+  if (broken_ && broken_->from <= index) return;
+  broken_ = Broken{index, failure};
+  const auto first = operations_.lower_bound(index);
+  for (auto at = first; at != operations_.end(); ++at) fail(at->second, at->first, failure);
+  operations_.erase(first, operations_.end());
+}
+
+// What was completed here has failed elsewhere: this rank hears of it by its next call, pending or to come.
+void Communicator::fail_next_after(Index index, const Failure& failure) {
+  for (auto at = operations_.upper_bound(index); at != operations_.end(); ++at) {
+    if (at->second.pending) return fail(at->second, at->first, failure);
+  }
+  if (!next_fails_) next_fails_ = failure;
+}
+
+Failure Communicator::failure_of(FailureCode code, RankSet ranks, std::string text) const {
+  Failure failure{code, Phase::running, std::move(ranks), {}, std::move(text)};
+  if (!failure.ranks.empty()) failure.host = topology_.table().host(Rank{failure.ranks.ranges().front().first});
+  return failure;
+}
+
+}  // namespace banyan::node

@@ -1,0 +1,47 @@
+// What one rank's engine is told when it is made. Nothing in the core reads an environment variable or a clock.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hh"
+#include "base/endpoint.hh"
+#include "base/ids.hh"
+#include "base/limits.hh"
+#include "base/time.hh"
+#include "tree/position.hh"
+
+namespace banyan::node {
+
+struct Config {
+  Rank rank{};
+  std::uint32_t world_size = 1;
+  JobId job;          // unknown: rank 0 invents it, the others adopt it
+  std::string secret; // empty: no authentication
+  Incarnation incarnation{};
+  std::array<std::byte, 32> entropy{};  // fresh random bytes: nonces come from them
+  std::uint64_t seed = 0;               // of the jitter in retries
+
+  std::string host_name;  // for people
+  std::string host_key;   // ranks with the same key share a leader; see design "host"
+  std::uint32_t uid = 0;  // part of the leader's Unix name
+  // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
+  std::uint32_t local_size = 0;
+  bool use_local_links = true;  // false: every rank is its own leader and uses TCP only
+
+  std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
+  std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it
+  // Computed parents: the `hosts`-th leader address of each host in order of position, as the user wrote them; empty:
+  // parents come from the rendezvous. `host_index` is this host's place in that list.
+  std::vector<std::string> hosts;
+  std::uint32_t host_index = 0;
+
+  Slice blob;
+  Duration start_timeout = std::chrono::seconds(30);
+  Duration close_timeout = std::chrono::seconds(10);
+  Limits limits;
+};
+
+}  // namespace banyan::node

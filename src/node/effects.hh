@@ -1,0 +1,74 @@
+// What the parts of a node want done: they write it down here, in order, and the engine carries it out after the node
+// has returned. Nothing calls back.
+#pragma once
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hh"
+#include "base/ids.hh"
+#include "base/time.hh"
+#include "node/calls.hh"
+#include "node/io.hh"
+#include "wire/handshake.hh"
+
+namespace banyan::node {
+
+// Control frames overtake data frames that wait on the same link; within a class frames keep their order.
+enum class FrameClass : std::uint8_t { control, data };
+
+namespace effect {
+
+// Send a whole frame (wire::encode). `feeder`: the link whose bytes these are, if they were only passed on; it is not
+// read from while `link` has too much waiting.
+struct SendFrame {
+  LinkId link{};
+  FrameClass frame_class = FrameClass::control;
+  Payload frame;
+  LinkId feeder = kNoLink;
+};
+// Open a connection and prove to the other side that this rank may be its `role`. `to` is whom it expects there.
+struct OpenLink {
+  Connect connect;
+  wire::Role role{};
+  Rank to{};
+};
+// Close the link after what was sent on it has left (`abandon`: at once).
+struct CloseLink {
+  LinkId link{};
+  bool abandon = false;
+};
+
+// Tell an authenticated peer why it can't stay, and close.
+struct Refuse {
+  LinkId link{};
+  Failure failure;
+};
+
+}  // namespace effect
+
+using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::Listen, effect::StopListening,
+                            effect::Formed, effect::Failed, effect::Notice, Completion>;
+
+class Effects {
+ public:
+  template <typename SomeEffect>
+  void add(SomeEffect effect) {
+    list_.emplace_back(std::move(effect));
+  }
+  void send(LinkId link, FrameClass frame_class, Payload frame, LinkId feeder = kNoLink) {
+    add(effect::SendFrame{link, frame_class, std::move(frame), feeder});
+  }
+  void complete(CallId id, Payload result) { add(Completion{id, std::move(result)}); }
+  void complete(CallId id, std::vector<Payload> parts) { add(Completion{id, std::move(parts)}); }
+  void complete(CallId id, Failure failure) { add(Completion{id, std::move(failure)}); }
+
+  std::vector<Effect> take() { return std::exchange(list_, {}); }
+  bool empty() const { return list_.empty(); }
+
+ private:
+  std::vector<Effect> list_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,283 @@
+// Losses, verdicts and departures: what becomes of a job when a link breaks, a deadline passes or a rank is done.
+// The first cause travels to the root, which tells everyone; whoever is cut off from the root fails by itself.
+#include <algorithm>
+#include <utility>
+
+#include "node/node.hh"
+
+namespace banyan::node {
+namespace {
+
+std::string seconds_text(Duration duration) {
+  const auto tenths = duration.count() / 100'000'000;
+  return std::to_string(tenths / 10) + (tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10)) + " s";
+}
+
+}  // namespace
+
+std::string Node::host_of(Rank rank, const std::string& otherwise) const {
+  if (topology_ && raw(rank) < config_.world_size) return topology_->table().host(rank);
+  if (registry_) {
+    const wire::Record* record = registry_->find(rank);
+    if (record != nullptr && !record->is_leader()) record = registry_->find(record->leader);
+    if (record != nullptr) return record->host;
+  }
+  return otherwise;
+}
+
+Failure Node::lost_failure(Rank rank, const std::string& host, const std::string& reason) const {
+  return Failure{FailureCode::rank_lost, topology_ ? Phase::running : Phase::registration, RankSet::single(rank), host,
+                 "rank " + std::to_string(raw(rank)) + " on " + host + " was lost: " + reason};
+}
+
+Failure Node::closed_early(Rank rank, const std::string& host) const {
+  return Failure{FailureCode::rank_left, Phase::registration, RankSet::single(rank), host,
+                 "rank " + std::to_string(raw(rank)) + " on " + host + " closed before the job had formed"};
+}
+
+void Node::lose_child(Time now, LinkId link, const Failure& failure) {
+  const Child child = children_.at(link);
+  // What has not gone further than here is as if it had never come.
+  const bool unsent = std::ranges::any_of(pending_, [&](const Pending& p) { return p.from == link && p.record.rank == child.peer.rank; });
+  forget_child(link);
+  if (over()) return finish_closing();
+  if (topology_) {
+    if (child.left) return finish_closing();
+    // The index stays in use until all its frames are accounted for; a left child has been removed already.
+    wire::Report news{child.peer.rank, child.peer.incarnation, child.attachment, lost_failure(child.peer.rank, host_of(child.peer.rank, child.host), failure.text)};
+    return report(now, std::move(news));
+  }
+  if (!child.recorded || child.left || unsent || (!is_root() && !registered_with_)) return;
+  wire::Report news;
+  news.rank = child.peer.rank;
+  news.incarnation = child.peer.incarnation;
+  news.attachment = child.attachment;
+  news.failure = lost_failure(child.peer.rank, child.host, failure.text);
+  on_report_up(now, news);
+}
+
+void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejected_by_peer) {
+  const auto upstream = joiner_.upstream();
+  const bool was_parent = upstream && upstream->link == link;
+  if (over() || !was_parent) {
+    joiner_.on_link_failed(now, link, failure, rejected_by_peer);
+    return after_joiner(now);
+  }
+  if (topology_) {
+    if (parent_left_) return;
+    joiner_.stop();
+    return fail(now, lost_failure(upstream->rank, host_of(upstream->rank, upstream->host), failure.text));
+  }
+  // Without its root a job can't form; other parents can be replaced.
+  if (upstream->rank == kRootRank && !rejected_by_peer) {
+    joiner_.stop();
+    return fail(now, lost_failure(kRootRank, upstream->host, failure.text));
+  }
+  table_receiver_ = TableReceiver(config_.world_size);
+  joiner_.on_link_failed(now, link, failure, rejected_by_peer);
+  after_joiner(now);
+}
+
+void Node::report(Time now, wire::Report report) {
+  if (is_root()) return fail(now, report.failure);
+  if (!joiner_.upstream()) {
+    if (topology_) return fail(now, report.failure);
+    if (!held_report_) held_report_ = std::move(report);
+    return;
+  }
+  if (!topology_) flush_records(now);  // the news of a rank never arrives before the rank
+  effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data, wire::encode(report, epoch()));
+  if (topology_ && !grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), std::move(report.failure)};
+}
+
+bool Node::on_report_up(Time now, const wire::Report& report) {
+  const auto outlived = [&report](const wire::Record& record) {
+    const std::uint32_t registered = raw(record.attachment) >> 16;
+    const std::uint32_t lost = record.is_leader() ? raw(report.attachment) : raw(report.attachment) >> 16;
+    return record.incarnation != report.incarnation || registered > lost;
+  };
+  if (!is_root()) {
+    // Before the table a loss follows the record that it is about, and ends where that waits to go on.
+    const auto undone = [&](const Pending& p) { return p.record.rank == report.rank && !outlived(p.record); };
+    if (!topology_ && std::erase_if(pending_, undone) > 0) return true;
+    if (joiner_.upstream()) {
+      effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data, wire::encode(report, epoch()));
+    } else if (!topology_ && !held_report_) {
+      held_report_ = report;
+    }
+    return true;
+  }
+  if (report.rank != kNoRank && report.failure.code != FailureCode::timed_out && !topology_) {
+    if (raw(report.rank) >= config_.world_size) return false;
+    // News of a life or a path that has been replaced, or of one that never registered, harms nobody.
+    const wire::Record* record = registry_->find(report.rank);
+    if (record == nullptr || outlived(*record)) return true;
+  }
+  Failure failure = report.failure;
+  if (failure.code == FailureCode::timed_out && registry_ && !topology_) {
+    // Whoever gave up first is not to blame: those who never came are.
+    failure = timeout_failure();
+    failure.text += "; " + report.failure.text;
+  }
+  fail(now, failure);
+  return true;
+}
+
+void Node::on_report_down(Time now, const wire::Report& report) {
+  if (report.rank == config_.rank && report.incarnation == config_.incarnation) return fail_alone(now, report.failure);
+  for (auto& [link, child] : children_) {
+    if (child.attached) effects_.send(link, FrameClass::control, wire::encode(report, epoch()));
+  }
+}
+
+bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
+  const auto at = children_.find(link);
+  if (at == children_.end()) {
+    const auto& upstream = joiner_.upstream();
+    if (!upstream || upstream->link != link || over()) return true;
+    if (!topology_) {
+      // Another parent is found as soon as the link closes; another root is not.
+      if (upstream->rank == kRootRank) fail(now, closed_early(kRootRank, upstream->host));
+      return true;
+    }
+    parent_left_ = Failure{FailureCode::rank_left, Phase::running, RankSet::single(upstream->rank), host_of(upstream->rank, upstream->host),
+                           "rank " + std::to_string(raw(upstream->rank)) + ", the way to all others, has closed"};
+    send_down(FrameClass::data, wire::encode(leave, epoch()));
+    collectives_->fail_all(*parent_left_);
+    messages_->fail_all(*parent_left_);
+    return true;
+  }
+  Child& child = at->second;
+  if (child.left || over()) {
+    child.left = true;
+    if (closing_) finish_closing();
+    return true;
+  }
+  child.left = true;
+  if (topology_) {
+    collectives_->on_child_left(now, link);
+    messages_->on_child_left(now, link);
+    topology_->remove_child(link);
+    if (closing_) finish_closing();
+    return true;
+  }
+  if (!child.recorded) return true;
+  const std::string who = "rank " + std::to_string(raw(child.peer.rank)) + " on " + child.host;
+  wire::Report news;
+  news.rank = child.peer.rank;
+  news.incarnation = child.peer.incarnation;
+  news.attachment = child.attachment;
+  news.failure = leave.gave_up ? Failure{FailureCode::timed_out, Phase::registration, leave.missing, {}, who + " stopped waiting"}
+                               : closed_early(child.peer.rank, child.host);
+  if (is_root()) return on_report_up(now, news);
+  report(now, std::move(news));
+  return true;
+}
+
+Failure Node::timeout_failure() const {
+  Failure failure{FailureCode::timed_out, Phase::registration, {}, {}, {}};
+  const std::string after_text = " after " + seconds_text(config_.start_timeout);
+  const std::string of = " of " + std::to_string(config_.world_size);
+  if (is_root()) {
+    failure.ranks = registry_->missing();
+    failure.text = "missing " + std::to_string(failure.ranks.count()) + of + ": " + failure.ranks.to_string() + after_text +
+                   "; see whether they were started with this job's rendezvous " + config_.rendezvous + " and can reach it";
+  } else if (last_status_ && last_status_->missing_count > 0) {
+    failure.ranks = last_status_->missing;
+    failure.text = "missing " + std::to_string(last_status_->missing_count) + of + ": " + failure.ranks.to_string();
+    if (failure.ranks.count() < last_status_->missing_count) {
+      failure.text += " and " + std::to_string(last_status_->missing_count - failure.ranks.count()) + " more";
+    }
+    failure.text += after_text + (last_status_->obstacle.empty() ? "; see whether they were started" : "; " + last_status_->obstacle);
+  } else if (!joiner_.obstacle().empty()) {
+    failure.phase = Phase::join;
+    failure.text = joiner_.obstacle() + after_text;
+    if (joiner_.seeks_rendezvous()) {
+      failure.ranks = RankSet::single(kRootRank);
+      failure.text = "missing at least 1" + of + ": 0" + after_text + "; " + joiner_.obstacle();
+    }
+  } else {
+    failure.text = "the job did not form" + after_text + " and nobody could say who is missing; raise BANYAN_TIMEOUT if the machine is slow";
+  }
+  if (turned_away_) failure.text += "; turned away: " + *turned_away_;
+  return failure;
+}
+
+void Node::give_up(Time now) {
+  const Failure failure = timeout_failure();
+  if (!is_root() && joiner_.upstream()) {
+    effects_.send(joiner_.upstream()->link, FrameClass::control, wire::encode(wire::Leave{true, failure.ranks}, epoch()));
+  }
+  fail(now, failure);
+}
+
+// The job is over: everyone below hears why.
+void Node::fail(Time now, const Failure& failure) {
+  if (over()) return;
+  failed_ = failure;
+  if (failed_->host.empty() && failed_->ranks.count() == 1) failed_->host = host_of(Rank{failed_->ranks.ranges()[0].first}, {});
+  grace_.reset();
+  for (const auto& [link, child] : children_) {
+    if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
+  }
+  if (!joiner_.upstream()) joiner_.stop();
+  // Who has yet to come must hear it from somebody: the root's own caller waits a little for that.
+  if (is_root() && !topology_ && !registry_->complete() && failure.code != FailureCode::timed_out && !closing_) {
+    lingers_until_ = after(now, config_.limits.verdict_linger);
+    return;
+  }
+  end(*failed_);
+}
+
+// Only this rank is at fault: those who attached to it look for another leader.
+void Node::fail_alone(Time now, const Failure& failure) {
+  if (over()) return;
+  failed_alone_ = true;
+  for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
+  children_.clear();
+  for (const Listener listener : {Listener::network, Listener::local}) effects_.add(effect::StopListening{listener});
+  fail(now, failure);
+}
+
+void Node::end(const Failure& failure) {
+  lingers_until_ = kNever;
+  if (collectives_) collectives_->fail_all(failure);
+  if (messages_) messages_->fail_all(failure);
+  effects_.add(effect::Failed{failure});
+  if (closing_) finish_closing();
+}
+
+void Node::close(Time now, const Call& call) {
+  if (closing_ || gone_) {
+    return effects_.complete(call.id, Failure{FailureCode::misuse, Phase::closing, {}, {}, "this rank is closed already"});
+  }
+  closing_ = call.id;
+  close_deadline_ = std::min(call.deadline, after(now, config_.close_timeout));
+  if (topology_ && !failed_) {
+    const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name, "this rank was closed while the call ran"};
+    messages_->fail_all(closed);
+  }
+  finish_closing();
+}
+
+// Whoever relays for others stays until they are done, or until its patience ends.
+void Node::finish_closing() {
+  if (!closing_ || gone_) return;
+  const bool relays = std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
+  if (topology_ && !failed_ && relays && !patience_ended_) return;
+  gone_ = true;
+  const wire::Leave leave{false, {}};
+  if (joiner_.upstream() && !failed_) effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(leave, epoch()));
+  if (!failed_) send_down(FrameClass::data, wire::encode(leave, epoch()));
+  joiner_.stop();
+  if (joiner_.upstream()) effects_.add(effect::CloseLink{joiner_.upstream()->link, false});
+  for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
+  children_.clear();
+  for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local}) effects_.add(effect::StopListening{listener});
+  const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name, "this rank was closed while the call ran"};
+  if (collectives_ && !failed_) collectives_->fail_all(closed);
+  effects_.complete(*closing_, Payload{});
+  closing_.reset();
+}
+
+}  // namespace banyan::node

@@ -1,0 +1,424 @@
+// From the first child to the table: who may attach here, whose records go up, and how the table comes down.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.hh"
+#include "base/digest.hh"
+#include "node/node.hh"
+
+namespace banyan::node {
+namespace {
+
+// Records wait this long for those of the host's other ranks, where their number is known: one frame instead of many.
+constexpr Duration kCoalesce = std::chrono::microseconds(500);
+
+std::string rank_text(Rank rank) { return "rank " + std::to_string(raw(rank)); }
+
+// A rank's own attachments weigh more than its leader's: whoever attached last, wherever, wins.
+Attachment combined(Attachment own, Attachment leader) {
+  return Attachment{(raw(own) << 16) | (raw(leader) & 0xffff)};
+}
+
+}  // namespace
+
+// A child that is gone, and what it sent that went no further than here.
+void Node::forget_child(LinkId link) {
+  const auto at = children_.find(link);
+  if (at == children_.end()) return;
+  const session::Peer& peer = at->second.peer;
+  if (const auto local = locals_.find(peer.rank); local != locals_.end() && local->second == link) {
+    locals_.erase(local);
+    std::erase_if(held_, [&](const wire::Record& held) { return held.rank == peer.rank; });
+  }
+  std::erase_if(pending_, [&](const Pending& pending) { return pending.from == link; });
+  children_.erase(at);
+}
+
+void Node::refuse(LinkId link, Failure failure) {
+  effects_.add(effect::Refuse{link, std::move(failure)});
+  forget_child(link);
+}
+
+void Node::admit_local(LinkId link, Child& child) {
+  const Rank rank = child.peer.rank;
+  if (const auto at = locals_.find(rank); at != locals_.end() && at->second != link) {
+    const Child& known = children_.at(at->second);
+    if (known.peer.incarnation != child.peer.incarnation) {
+      const Failure failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(rank), config_.host_name,
+                            "a second process on " + config_.host_name + " was started as " + rank_text(rank) + ", which has joined already"};
+      effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
+      return refuse(link, failure);
+    }
+    // The same process, which had stopped waiting for an answer on its first connection.
+    const LinkId old = at->second;
+    effects_.add(effect::CloseLink{old, true});
+    forget_child(old);
+  }
+  locals_[rank] = link;
+  child.attached = true;
+  child.host = config_.host_name;
+}
+
+bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) {
+  if (topology_ && !child.attached) return true;  // cut off while the table came down; waits for the verdict
+  if (topology_ || child.attached || child.peer.role == wire::Role::local) return false;
+  if (child.peer.role == wire::Role::joiner) {
+    if (!is_root() || join.position != kNoPosition || child.asked) return false;
+    child.asked = true;
+    place(now, link, child, join);
+    return true;
+  }
+  if (child.peer.role != wire::Role::child || join.position == kNoPosition || join.position == tree::kRootPosition) return false;
+  if (joiner_.position() == kNoPosition) {
+    // Its placement came faster than this node's own. Its records are taken meanwhile.
+    child.waiting = join;
+    child.attachment = join.attachment;
+    child.host = join.host;
+    return true;
+  }
+  adopt(link, child, join);
+  return true;
+}
+
+void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
+  const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
+  if (const wire::Record* known = registry_->find(leader.rank); known != nullptr && known->incarnation != leader.incarnation) {
+    return refuse(link, Failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(leader.rank), join.host,
+                                rank_text(leader.rank) + " on " + join.host + " is a second one: it has joined from " +
+                                    host_of(leader.rank, "another host") + " already"});
+  } else if (known != nullptr) {
+    // It has lost its parent since it registered. Whoever broke what is mostly known in a moment, and is then the verdict.
+    const Rank parent = raw(join.unreachable) < config_.world_size ? join.unreachable : leader.rank;
+    const std::string host = host_of(parent, join.host);
+    if (!grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
+    return;
+  }
+  if (join.unreachable != kNoRank) {
+    effects_.add(effect::Notice{effect::Notice::Level::warning,
+                                rank_text(leader.rank) + " on " + join.host + " can't reach its parent" +
+                                    (raw(join.unreachable) < config_.world_size ? ", " + rank_text(join.unreachable) : std::string()) + " (" +
+                                    banyan::to_string(join.reason) + "); it gets another",
+                                false});
+  }
+  const auto place = placement_->allot(now, leader, join.unreachable);
+  if (!place) {
+    return refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(leader.rank), join.host,
+                                rank_text(leader.rank) + " on " + join.host + " can reach no parent that has room"});
+  }
+  if (place->parent == tree::kRootPosition) {
+    wire::Join accepted = join;
+    accepted.position = place->position;
+    return adopt(link, child, accepted);
+  }
+  wire::Placement answer;
+  answer.position = place->position;
+  answer.fan_out = config_.fan_out;
+  answer.parent = kLeaderRank;
+  if (const Placement::Holder* parent = placement_->holder(place->parent)) {
+    answer.parent = parent->rank;
+    answer.host = parent->host;
+    answer.endpoint = parent->endpoint;
+    // A leader beside the root was seen over loopback; from elsewhere it stands where the root stands.
+    if (answer.endpoint.loopback() && child.local.known() && !child.local.loopback()) {
+      answer.endpoint.family = child.local.family;
+      answer.endpoint.address = child.local.address;
+    }
+  }
+  effects_.send(link, FrameClass::control, wire::encode(answer, Epoch{}));
+}
+
+void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
+  const bool mine = joiner_.position() != kNoPosition &&
+                    tree::Shape(joiner_.fan_out()).parent(join.position) == joiner_.position();
+  const auto turn_down = [&](std::string text) {
+    refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(config_.rank), config_.host_name, std::move(text)});
+  };
+  if (!mine) return turn_down(rank_text(config_.rank) + " is not the parent of position " + std::to_string(raw(join.position)));
+  std::vector<LinkId> older;
+  for (const auto& [other_link, other] : children_) {
+    if (other_link == link || other.position != join.position) continue;
+    const bool same_life = other.peer.rank == child.peer.rank && other.peer.incarnation == child.peer.incarnation;
+    if (other.recorded && !same_life) return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
+    older.push_back(other_link);
+  }
+  for (const LinkId old : older) {
+    effects_.add(effect::CloseLink{old, true});
+    forget_child(old);
+  }
+  if (placement_ && !placement_->claim(join.position, {child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment}, false)) {
+    return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
+  }
+  child.position = join.position;
+  child.attachment = join.attachment;
+  child.host = join.host;
+  child.attached = true;
+  child.waiting.reset();
+  effects_.send(link, FrameClass::control, wire::encode(wire::Welcome{join.position, joiner_.fan_out(), config_.host_name}, Epoch{}));
+}
+
+// This node has a place, perhaps another than before: children of the old one must look for another parent.
+void Node::adopt_waiting() {
+  std::vector<LinkId> waiting;
+  std::vector<LinkId> strangers;
+  const tree::Shape shape(joiner_.fan_out());
+  for (const auto& [link, child] : children_) {
+    if (child.waiting) waiting.push_back(link);
+    if (child.position != kNoPosition && shape.parent(child.position) != joiner_.position()) strangers.push_back(link);
+  }
+  for (const LinkId link : strangers) {
+    effects_.add(effect::CloseLink{link, true});
+    forget_child(link);
+  }
+  for (const LinkId link : waiting) {
+    if (const auto at = children_.find(link); at != children_.end()) adopt(link, at->second, wire::Join(*at->second.waiting));
+  }
+}
+
+wire::Record Node::own_record() const {
+  wire::Record record;
+  record.rank = config_.rank;
+  record.incarnation = config_.incarnation;
+  record.attachment = combined(joiner_.attachment(), {});
+  record.position = joiner_.position();
+  record.leader = config_.rank;
+  record.endpoint = joiner_.endpoint();
+  record.host = config_.host_name;
+  const Digest host_digest = digest_of(Payload::copy(config_.host_key));
+  std::memcpy(&record.host_id, host_digest.data(), sizeof(record.host_id));
+  record.blob = config_.blob;
+  return record;
+}
+
+bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records) {
+  if (topology_) return false;
+  for (wire::Record& record : records.records) {
+    if (raw(record.rank) >= config_.world_size || record.rank == kRootRank) return false;
+    const bool again = child.recorded;
+    if (record.rank == child.peer.rank) child.recorded = true;
+    if (child.peer.role == wire::Role::local) {
+      // What only the leader knows is filled in here; a local rank speaks for itself alone.
+      if (record.rank != child.peer.rank || record.incarnation != child.peer.incarnation) return false;
+      record.leader = config_.rank;
+      child.attachment = record.attachment;
+      if (again) std::erase_if(held_, [&](const wire::Record& held) { return held.rank == record.rank; });
+      held_.push_back(record);
+    } else if (raw(record.leader) >= config_.world_size || record.leader == kRootRank ||
+               record.position == tree::kRootPosition || record.position == kNoPosition) {
+      return false;
+    }
+    if (is_root()) {
+      if (child.peer.role == wire::Role::local) record.position = joiner_.position();
+      register_record(link, std::move(record));
+    } else if (child.peer.role != wire::Role::local || registered_with_) {
+      if (pending_.size() >= config_.world_size) return false;
+      pending_.push_back({std::move(record), link});
+    }
+  }
+  if (is_root()) {
+    if (registry_->complete() && !over()) commit(now);
+  } else if (registered_with_ && flush_at_ > now) {
+    // As soon as what is ready now has been read; with a known number of local ranks a little later, once.
+    const bool all_here = config_.local_size == 0 || held_.size() + 1 >= config_.local_size || flush_was_delayed_;
+    flush_at_ = all_here ? now : after(now, kCoalesce);
+  }
+  return true;
+}
+
+// Whether the way that a record came still stands at the root: its leader, or its leader's parent, has registered and
+// has not moved since. A leader sends its own record ahead of all others, so what honest nodes send passes; what is left
+// over from a place that a leader has given up does not, and is sent again from the new one. So a registered rank never
+// moves, and the table shows a tree that is there.
+bool Node::way_stands(const wire::Record& record) const {
+  if (record.is_leader()) {
+    const Position parent = tree::Shape(config_.fan_out).parent(record.position);
+    const Placement::Holder* above = placement_->holder(parent);
+    return above != nullptr && above->registered;
+  }
+  const wire::Record* leader = registry_->find(record.leader);
+  if (record.leader == kRootRank) return record.position == tree::kRootPosition;
+  return leader != nullptr && leader->is_leader() && leader->position == record.position &&
+         (raw(leader->attachment) >> 16) == (raw(record.attachment) & 0xffff);
+}
+
+bool Node::register_record(LinkId link, wire::Record record) {
+  const Rank rank = record.rank;
+  const Incarnation incarnation = record.incarnation;
+  if (const wire::Record* known = registry_->find(rank); known != nullptr && known->incarnation != incarnation) {
+    wire::Report refusal;
+    refusal.rank = rank;
+    refusal.incarnation = incarnation;
+    refusal.failure = Failure{FailureCode::duplicate_rank, Phase::registration, RankSet::single(rank), record.host,
+                              "a second process" + (record.host.empty() ? std::string() : " on " + record.host) + " was started as " +
+                                  rank_text(rank) + ", which has joined from " + host_of(rank, "another host") + " already"};
+    // Once for each rank, so that nobody can fill a log.
+    if (duplicates_.insert(rank).second) {
+      effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + refusal.failure.text, false});
+    }
+    if (link != kNoLink) effects_.send(link, FrameClass::control, wire::encode(refusal, Epoch{}));
+    return false;
+  }
+  if (rank != kRootRank) {
+    if (!way_stands(record)) return false;
+    if (record.is_leader()) {
+      const Attachment attachment{raw(record.attachment) >> 16};
+      if (placement_->stale(rank, incarnation, attachment)) return false;
+      if (!placement_->claim(record.position, {rank, incarnation, record.endpoint, record.host, attachment}, true)) return false;
+    }
+  }
+  registry_->add(std::move(record));
+  return true;
+}
+
+void Node::upstream_changed(Time now) {
+  const bool again = registered_with_.has_value();
+  registered_with_ = joiner_.upstream()->link;
+  // Children of an earlier place would be lost under this one: they come back to the rendezvous by themselves. What
+  // they sent before may never have arrived, so they will send it again.
+  if (again) {
+    std::vector<LinkId> stale;
+    for (const auto& [link, child] : children_) {
+      if (child.position != kNoPosition) stale.push_back(link);
+    }
+    for (const LinkId link : stale) {
+      effects_.add(effect::CloseLink{link, true});
+      forget_child(link);
+    }
+    pending_.clear();
+  }
+  wire::Record record = own_record();
+  if (joiner_.upstream()->local) record.leader = joiner_.upstream()->rank;
+  pending_.insert(pending_.begin(), Pending{std::move(record), kNoLink});
+  for (const wire::Record& held : held_) pending_.push_back({held, locals_.at(held.rank)});
+  const bool all_here = joiner_.upstream()->local || config_.local_size == 0 || held_.size() + 1 >= config_.local_size;
+  if (all_here || held_report_) {
+    flush_records(now);
+  } else {
+    flush_at_ = after(now, kCoalesce);
+  }
+  if (held_report_) effects_.send(*registered_with_, FrameClass::data, wire::encode(*held_report_, epoch()));
+  held_report_.reset();
+}
+
+void Node::flush_records(Time now) {
+  flush_at_ = kNever;
+  flush_was_delayed_ = true;
+  if (pending_.empty() || !joiner_.upstream()) return;
+  wire::Records batch;
+  std::size_t bytes = 0;
+  const auto send = [&] {
+    effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(batch, Epoch{}));
+    batch.records.clear();
+    bytes = 0;
+  };
+  for (auto& [record, from] : pending_) {
+    if (record.leader == config_.rank && record.rank != config_.rank && record.position == kNoPosition) {
+      record.position = joiner_.position();
+      record.attachment = combined(Attachment{raw(record.attachment) >> 16}, joiner_.attachment());
+    }
+    if (bytes + record.wire_bytes() > kMaxFrameBytes / 2 && !batch.records.empty()) send();
+    bytes += record.wire_bytes();
+    batch.records.push_back(std::move(record));
+  }
+  send();
+  pending_.clear();
+  (void)now;
+}
+
+void Node::send_status(Time now) {
+  status_at_ = after(now, config_.limits.status_interval);
+  wire::Status status;
+  if (is_root()) {
+    status.missing = registry_->missing();
+    status.missing_count = status.missing.count();
+    effects_.add(effect::Notice{effect::Notice::Level::info,
+                                "waiting for " + std::to_string(status.missing_count) + " of " + std::to_string(config_.world_size) + ": " +
+                                    status.missing.to_string(),
+                                true});
+  } else {
+    // With a parent, the news comes from above.
+    if (joiner_.upstream() || joiner_.obstacle().empty()) return;
+    status.missing = RankSet::single(kRootRank);
+    status.missing_count = 1;
+    status.obstacle = joiner_.obstacle();
+  }
+  send_down(FrameClass::control, wire::encode(status, Epoch{}));
+}
+
+void Node::commit(Time now) {
+  wire::Table::Facts facts{config_.fan_out, 0, Epoch{1, 1}, job_};
+  const tree::Shape shape(config_.fan_out);
+  for (const wire::Record& record : registry_->records()) {
+    if (record.is_leader()) facts.depth = std::max(facts.depth, shape.depth(record.position));
+  }
+  auto table = wire::Table::build(registry_->records(), facts);
+  wire::TableChunk head;
+  head.digest = table->digest();
+  head.total = table->total_bytes();
+  for (; head.offset < head.total; head.offset += kChunkBytes) {
+    send_down(FrameClass::data, wire::encode(head, table->epoch(), table->chunk(head.offset)));
+  }
+  form(now, std::move(table));
+}
+
+bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
+  const auto chunk = wire::decode_with_tail<wire::TableChunk>(frame.body);
+  if (!chunk || topology_ || !joiner_.upstream() || joiner_.upstream()->link != link) return false;
+  send_down(FrameClass::data, wire::encode(chunk->message, frame.epoch, chunk->tail), link);
+  switch (table_receiver_.add(chunk->message, chunk->tail)) {
+    case TableReceiver::Result::more: return true;
+    case TableReceiver::Result::broken: return false;
+    case TableReceiver::Result::complete: break;
+  }
+  auto table = table_receiver_.take();
+  if (table->epoch() != frame.epoch) return false;
+  form(now, std::move(table));
+  return true;
+}
+
+void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
+  Neighbour parent;
+  if (const auto& upstream = joiner_.upstream()) {
+    parent.link = upstream->link;
+    parent.rank = upstream->rank;
+    if (!upstream->local) parent.position = tree::Shape(table->fan_out()).parent(joiner_.position());
+  }
+  std::vector<Neighbour> neighbours;
+  std::vector<LinkId> others;
+  for (auto& [link, child] : children_) {
+    const bool in_table = child.attached && child.recorded && table->incarnation(child.peer.rank) == child.peer.incarnation;
+    if (in_table) {
+      neighbours.push_back(Neighbour{link, child.peer.rank, child.position});
+    } else {
+      others.push_back(link);
+    }
+  }
+  for (const LinkId link : others) {
+    effects_.add(effect::CloseLink{link, false});
+    children_.erase(link);
+  }
+  tree_links_peak_ = static_cast<std::uint64_t>(std::ranges::count_if(neighbours, [](const Neighbour& n) { return n.position != kNoPosition; })) +
+                     (parent.position != kNoPosition ? 1 : 0);
+  pending_ = {};
+  held_ = {};
+  flush_at_ = status_at_ = start_deadline_ = kNever;
+  topology_.emplace(config_.rank, table, parent, std::move(neighbours));
+  collectives_.emplace(*topology_, effects_, config_.limits);
+  messages_.emplace(*topology_, effects_, config_.limits);
+  to_acknowledge_ += 1;
+  acknowledge_at_ = is_root() ? kNever : after(now, config_.limits.acknowledge_delay);
+  effects_.add(effect::Formed{std::move(table)});
+}
+
+void Node::acknowledge() {
+  if (to_acknowledge_ == 0) return;
+  acknowledge_at_ = kNever;
+  const std::uint32_t ranks = std::exchange(to_acknowledge_, 0);
+  if (is_root()) {
+    acknowledged_ += ranks;
+  } else if (joiner_.upstream()) {
+    effects_.send(joiner_.upstream()->link, FrameClass::control, wire::encode(wire::Acknowledge{ranks}, epoch()));
+  }
+}
+
+}  // namespace banyan::node

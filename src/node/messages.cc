@@ -1,0 +1,177 @@
+#include "node/messages.hh"
+
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace banyan::node {
+namespace {
+
+constexpr const char* kHasLeft = "the rank has left";
+
+// A frame's fixed part and its bytes; only Data has any.
+template <typename Message>
+std::optional<wire::WithTail<Message>> decode(const Payload& body) {
+  if constexpr (std::is_same_v<Message, wire::Data>) {
+    auto data = wire::decode_with_tail<wire::Data>(body);
+    if (data && !data->message.carries(data->tail.size())) data.reset();
+    return data;
+  } else {
+    auto message = wire::decode<Message>(body);
+    if (!message) return std::nullopt;
+    return wire::WithTail<Message>{std::move(*message), {}};
+  }
+}
+
+}  // namespace
+
+Messages::Messages(const Topology& topology, Effects& effects, const Limits& limits)
+    : topology_(topology),
+      effects_(effects),
+      router_(topology, effects),
+      calls_(topology, effects),
+      inbound_(calls_, router_, limits),
+      outbound_(calls_, router_, inbound_) {}
+
+// --- calls ---------------------------------------------------------------------------------------------------------
+
+bool Messages::may_call(CallId id, Rank peer) {
+  if (over_) {
+    effects_.complete(id, *over_);
+  } else if (raw(peer) >= topology_.world_size()) {
+    const std::string text =
+        fmt::format("there is no rank {}: the job has {} ranks", raw(peer), topology_.world_size());
+    effects_.complete(id, Failure{FailureCode::misuse, Phase::running, {}, {}, text});
+  } else {
+    return true;
+  }
+  return false;
+}
+
+void Messages::send(Time now, CallId id, Send send, Time deadline) {
+  if (!may_call(id, send.target)) return;
+  if (send.message.size() > kMaxMessageBytes) {
+    const std::string text =
+        fmt::format("a message of {} bytes is longer than the limit of {}", send.message.size(), kMaxMessageBytes);
+    effects_.complete(id, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
+    return;
+  }
+  calls_.add(id, {PendingCall::Kind::send, send.target, send.tag, send.message.size(), now, deadline});
+  outbound_.send(id, send.target, send.tag, std::move(send.message));
+  deliver_looped();
+}
+
+void Messages::receive(Time now, CallId id, const Receive& receive, Time deadline) {
+  if (!may_call(id, receive.source)) return;
+  calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline});
+  inbound_.receive(id, receive.source, receive.tag);
+  deliver_looped();
+  if (!calls_.contains(id) || router_.reachable(receive.source)) return;
+  inbound_.cancel(id, receive.source, receive.tag);
+  calls_.fail(id, FailureCode::rank_left, kHasLeft);
+}
+
+void Messages::on_time(Time now) {
+  while (const auto* expired = calls_.expired(now)) time_out(expired->first, expired->second, now);
+  deliver_looped();
+}
+
+void Messages::time_out(CallId id, const PendingCall& call, Time now) {
+  if (call.kind == PendingCall::Kind::send) {
+    const bool withdrawn = outbound_.cancel(id, call.peer);
+    calls_.time_out(id, now,
+                    withdrawn ? fmt::format("{} earlier messages have not been received; this one was not sent",
+                                            kMaxMessagesInFlight)
+                              : "it has not been received, and still may be");
+    return;
+  }
+  const InboundMessages::Progress progress = inbound_.progress(id, call.peer, call.tag);
+  inbound_.cancel(id, call.peer, call.tag);
+  calls_.time_out(id, now,
+                  progress.announced ? fmt::format("{} of {} bytes have come", progress.received, progress.total)
+                                     : "nothing has been sent");
+}
+
+// --- frames --------------------------------------------------------------------------------------------------------
+
+bool Messages::on_frame(Time /*now*/, LinkId from, wire::Kind kind, const Payload& body) {
+  switch (kind) {
+    case wire::Kind::data: return pass<wire::Data>(from, body);
+    case wire::Kind::grant: return pass<wire::Grant>(from, body);
+    case wire::Kind::accept: return pass<wire::Accept>(from, body);
+    case wire::Kind::undeliverable: return pass<wire::Undeliverable>(from, body);
+    default: return false;
+  }
+}
+
+template <typename Message>
+bool Messages::pass(LinkId from, const Payload& body) {
+  const auto frame = decode<Message>(body);
+  if (!frame) return false;
+  const wire::Ends& ends = frame->message.ends;
+  if (raw(ends.source) >= topology_.world_size() || raw(ends.target) >= topology_.world_size()) return false;
+  if (ends.target != router_.self()) {
+    if constexpr (std::is_same_v<Message, wire::Data>) {
+      router_.send(frame->message, frame->tail, from);
+    } else {
+      router_.send(frame->message, from);
+    }
+  } else if (ends.source != router_.self() && router_.of_this_life(ends)) {
+    if constexpr (std::is_same_v<Message, wire::Data>) {
+      deliver(ArrivedData{frame->message, frame->tail});
+    } else {
+      deliver(frame->message);
+    }
+  }
+  deliver_looped();
+  return true;
+}
+
+void Messages::deliver(const ArrivedData& data) {
+  if (!over_) {
+    outbound_.on_acknowledged(data.head.ends.source, data.head.acknowledged);
+    inbound_.on_data(data.head, data.bytes);
+  } else if (over_in_good_order()) {
+    router_.refuse(data.head.ends, data.head.sequence);
+  }
+}
+
+void Messages::deliver_looped() {
+  while (const auto frame = router_.next_looped()) {
+    std::visit([this](const auto& message) { deliver(message); }, *frame);
+  }
+}
+
+// --- the end -------------------------------------------------------------------------------------------------------
+
+void Messages::on_child_left(Time /*now*/, LinkId child) {
+  inbound_.drop_unreachable(child);
+  outbound_.drop_unreachable(child);
+  std::vector<CallId> lost;
+  for (const auto& [id, call] : calls_.all()) {
+    if (!router_.reachable(call.peer, child)) lost.push_back(id);
+  }
+  for (const CallId id : lost) calls_.fail(id, FailureCode::rank_left, kHasLeft);
+  deliver_looped();
+}
+
+// After anything else a verdict reaches everybody, and an answer from here could only be a wrong blame.
+bool Messages::over_in_good_order() const {
+  return over_->code == FailureCode::closed || over_->code == FailureCode::rank_left;
+}
+
+void Messages::fail_all(const Failure& failure) {
+  if (!over_) over_ = failure;
+  calls_.fail_all(failure);
+  outbound_.clear();
+  if (over_in_good_order()) {
+    inbound_.refuse_all();
+  } else {
+    inbound_.clear();
+  }
+  deliver_looped();
+}
+
+}  // namespace banyan::node

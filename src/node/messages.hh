@@ -1,0 +1,72 @@
+// send and recv between any two ranks, routed over the tree: ordered by (source, target, tag), with credit, from one
+// bounded pool for what comes unasked. The rules stand in docs/protocol.md, "Point to point".
+//
+//   messages_calls      sends and receives that are not done: deadlines, and the sentences of their failures
+//   messages_outbound   flows from this rank: announce, send what is granted, keep until accepted
+//   messages_inbound    flows to this rank: match with receives, grant, hold what comes unasked (messages_pool)
+//   messages_router     next hops, and the inner loop for what this rank sends to itself
+#pragma once
+
+#include <optional>
+
+#include "base/limits.hh"
+#include "node/calls.hh"
+#include "node/messages_calls.hh"
+#include "node/messages_inbound.hh"
+#include "node/messages_outbound.hh"
+#include "node/messages_router.hh"
+
+namespace banyan::node {
+
+class Messages {
+ public:
+  // Topology and effects outlive this object.
+  Messages(const Topology& topology, Effects& effects, const Limits& limits);
+  Messages(const Messages&) = delete;
+  Messages& operator=(const Messages&) = delete;
+
+  // Completes, with no bytes, when the target has accepted the message: it lies in a posted receive or in the target's
+  // pool. A message that was announced and then timed out is still delivered if the target takes it later; the failure
+  // says so. To one target at most kMaxMessagesInFlight messages are under way, whatever their tags; later ones wait.
+  void send(Time now, CallId id, Send send, Time deadline);
+  // Completes with the oldest message of (source, tag) that no earlier receive takes. A receive that times out
+  // half-way leaves its message to the next one.
+  void receive(Time now, CallId id, const Receive& receive, Time deadline);
+  // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
+  // that every hop can see, so the neighbour is to blame. What only its two ends can judge is ignored instead.
+  bool on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body);
+  // Ranks that can't be reached any more because they left in good order: what is pending with them fails. What came
+  // from them before can still be received.
+  void on_child_left(Time now, LinkId child);
+  // Ends every pending call, and every later one at once. With FailureCode::closed or rank_left nothing has broken, but
+  // this rank receives no more, and whoever sends to it is told so.
+  void fail_all(const Failure& failure);
+  void on_time(Time now);
+  Time deadline() const { return calls_.deadline(); }
+  // What the pool of unexpected messages holds or has promised room for, with its own costs.
+  std::uint64_t unexpected_bytes() const { return inbound_.held_bytes(); }
+  // For tests: recounts what is kept in two places.
+  bool consistent() const { return inbound_.consistent(); }
+
+ private:
+  bool may_call(CallId id, Rank peer);
+  template <typename Message>
+  bool pass(LinkId from, const Payload& body);
+  void deliver_looped();
+  void deliver(const ArrivedData& data);
+  void deliver(const wire::Grant& grant) { outbound_.on_grant(grant); }
+  void deliver(const wire::Accept& accept) { outbound_.on_accept(accept); }
+  void deliver(const wire::Undeliverable& news) { outbound_.on_undeliverable(news); }
+  void time_out(CallId id, const PendingCall& call, Time now);
+  bool over_in_good_order() const;
+
+  const Topology& topology_;
+  Effects& effects_;
+  MessageRouter router_;
+  PendingCalls calls_;
+  InboundMessages inbound_;
+  OutboundMessages outbound_;
+  std::optional<Failure> over_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,55 @@
+// The sends and receives that have not completed: their deadlines, and the sentences that say why one failed.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "node/effects.hh"
+#include "node/topology.hh"
+
+namespace banyan::node {
+
+struct PendingCall {
+  enum class Kind : std::uint8_t { send, receive };
+  Kind kind{};
+  Rank peer{};
+  std::uint32_t tag = 0;
+  std::uint64_t bytes = 0;  // of the message, sends only
+  Time started{};
+  Time deadline = kNever;
+};
+
+class PendingCalls {
+ public:
+  // Both outlive this object.
+  PendingCalls(const Topology& topology, Effects& effects) : topology_(topology), effects_(effects) {}
+
+  void add(CallId id, const PendingCall& call);
+  bool contains(CallId id) const { return calls_.contains(id); }
+  // By id: the order in which they fail together.
+  const std::map<CallId, PendingCall>& all() const { return calls_; }
+
+  void complete(CallId id, Payload result);
+  // "send to rank 5 on host-1 (tag 0, 4096 bytes) failed: " and the reason.
+  void fail(CallId id, FailureCode code, const std::string& reason);
+  // "... timed out after 2.0 s: " and the reason.
+  void time_out(CallId id, Time now, const std::string& reason);
+  void fail_all(const Failure& failure);
+
+  // A call whose deadline has passed, the earliest first; null: none has.
+  const std::pair<const CallId, PendingCall>* expired(Time now) const;
+  Time deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+
+ private:
+  void finish(CallId id);
+  void fail_with(CallId id, FailureCode code, const std::string& what_happened);
+
+  const Topology& topology_;
+  Effects& effects_;
+  std::map<CallId, PendingCall> calls_;
+  std::set<std::pair<Time, CallId>> deadlines_;
+};
+
+}  // namespace banyan::node

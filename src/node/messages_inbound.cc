@@ -1,0 +1,309 @@
+#include "node/messages_inbound.hh"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+#include <vector>
+
+#include "base/assert.hh"
+
+namespace banyan::node {
+namespace {
+
+// A small message would pin a whole receive buffer: what is held for long gets storage of its own size.
+void make_compact(Payload& bytes) {
+  if (bytes.empty() || bytes.size() > kEagerMessageBytes) return;
+  std::vector<std::byte> exact(bytes.size());
+  bytes.copy_to(exact.data());
+  bytes = Payload(Slice::adopt(std::move(exact)));
+}
+
+}  // namespace
+
+InboundMessages::InboundMessages(PendingCalls& calls, MessageRouter& router, const Limits& limits)
+    : calls_(calls),
+      router_(router),
+      window_(std::clamp<std::uint64_t>(limits.message_window_bytes, kChunkBytes, wire::kMaxGrantBytes)),
+      pool_(limits.unexpected_bytes) {}
+
+Sequence InboundMessages::Flow::announced_below() const {
+  return Sequence{raw(lowest) + static_cast<std::uint64_t>(std::countr_one(announced))};
+}
+
+InboundMessages::Flow& InboundMessages::flow_from(Rank source) {
+  Flow& flow = flows_[source];
+  flow.source = source;
+  return flow;
+}
+
+Sequence InboundMessages::accepted_below(Rank source) const {
+  const auto at = flows_.find(source);
+  return at == flows_.end() ? Sequence{0} : at->second.lowest;
+}
+
+InboundMessages::Message* InboundMessages::find(Flow& flow, std::uint32_t tag, Sequence sequence) {
+  const auto at = flow.channels.find(tag);
+  if (at == flow.channels.end()) return nullptr;
+  // What is still arriving stands at the end.
+  const auto message = std::find_if(at->second.messages.rbegin(), at->second.messages.rend(),
+                                    [sequence](const Message& m) { return m.sequence <= sequence; });
+  return message != at->second.messages.rend() && message->sequence == sequence ? &*message : nullptr;
+}
+
+// --- receives ------------------------------------------------------------------------------------------------------
+
+void InboundMessages::receive(CallId id, Rank source, std::uint32_t tag) {
+  Flow& flow = flow_from(source);
+  flow.channels[tag].receives.push_back(id);
+  settle(flow, tag);
+  refill();
+}
+
+void InboundMessages::cancel(CallId id, Rank source, std::uint32_t tag) {
+  Flow& flow = flow_from(source);
+  std::erase(flow.channels.at(tag).receives, id);
+  settle(flow, tag);
+}
+
+InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, std::uint32_t tag) const {
+  const Flow& flow = flows_.at(source);
+  const Channel& channel = flow.channels.at(tag);
+  auto message = channel.messages.begin();
+  for (auto receive = channel.receives.begin(); receive != channel.receives.end(); ++receive, ++message) {
+    if (message == channel.messages.end()) break;
+    if (*receive == id) return {true, message->bytes.size(), message->total};
+  }
+  return {};
+}
+
+// --- frames --------------------------------------------------------------------------------------------------------
+
+void InboundMessages::on_data(const wire::Data& head, const Payload& bytes) {
+  Flow& flow = flow_from(head.ends.source);
+  const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
+  const bool old = head.sequence < flow.lowest;
+  if (!old && index >= kMaxMessagesInFlight) return;
+  const std::uint32_t bit = old ? 0 : std::uint32_t{1} << index;
+  if (old || (flow.accepted & bit) != 0) {
+    // Announced again: the sender does not know yet.
+    if (head.offset == 0) router_.send(wire::Accept{head.ends.reversed(), head.sequence, flow.lowest});
+    return;
+  }
+  if ((flow.announced & bit) == 0) {
+    if (head.offset == 0) announce(flow, head, bytes);
+  } else {
+    Message* message = find(flow, head.tag, head.sequence);
+    if (message == nullptr || message->total != head.total || !append(*message, head.offset, bytes)) return;
+    settle(flow, head.tag);
+  }
+  refill();
+}
+
+void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes) {
+  Message message{.sequence = head.sequence, .total = head.total, .bytes = {}};
+  // Bytes that come unasked are of use only if they are the whole message.
+  if (bytes.size() == head.total) {
+    message.bytes = bytes;
+    message.granted = head.total;
+  }
+  auto& messages = flow.channels[head.tag].messages;
+  const auto older =
+      std::find_if(messages.rbegin(), messages.rend(), [&](const Message& m) { return m.sequence < head.sequence; });
+  messages.insert(older.base(), std::move(message));
+  flow.announced |= std::uint32_t{1} << (raw(head.sequence) - raw(flow.lowest));
+  if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
+  // This one has closed a gap: what had come before it can be delivered now.
+  std::vector<std::uint32_t> tags;
+  for (const auto& [tag, channel] : flow.channels) tags.push_back(tag);
+  for (const std::uint32_t tag : tags) settle(flow, tag);
+}
+
+bool InboundMessages::append(Message& message, std::uint64_t offset, const Payload& bytes) {
+  const std::uint64_t received = message.bytes.size();
+  const std::uint64_t end = offset + bytes.size();
+  // A gap, old news, or more than was asked for.
+  if (offset > received || end <= received || end > message.granted) return false;
+  message.bytes.append(bytes.part(received - offset, end - received));
+  return true;
+}
+
+// --- one channel ---------------------------------------------------------------------------------------------------
+
+void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
+  const auto at = flow.channels.find(tag);
+  Channel& channel = at->second;
+  deliver(flow, channel);
+  // Only what may still be on its way needs more: at most kMaxMessagesInFlight messages at the end.
+  auto message = channel.messages.end();
+  std::size_t place = channel.messages.size();
+  for (; message != channel.messages.begin() && std::prev(message)->sequence >= flow.lowest; --message) --place;
+  for (; message != channel.messages.end(); ++message, ++place) {
+    if (message->accepted) continue;
+    if (place < channel.receives.size()) {
+      want(flow, *message);
+    } else {
+      shelve(flow, tag, *message);
+    }
+  }
+  if (channel.messages.empty() && channel.receives.empty()) flow.channels.erase(at);
+}
+
+void InboundMessages::deliver(Flow& flow, Channel& channel) {
+  while (!channel.receives.empty() && !channel.messages.empty()) {
+    Message& message = channel.messages.front();
+    if (!message.complete() || !deliverable(flow, message)) return;
+    release(message);
+    calls_.complete(channel.receives.front(), std::move(message.bytes));
+    if (!message.accepted) accept(flow, message.sequence);
+    channel.receives.pop_front();
+    channel.messages.pop_front();
+  }
+}
+
+void InboundMessages::want(Flow& flow, Message& message) {
+  message.wanted = true;
+  release(message);
+  if (!message.complete()) {
+    grant(flow, message, window_);
+  } else {
+    // Whole, but an older one of its channel is not: the sender may forget it if there is room whatever happens.
+    hold(flow, message);
+  }
+}
+
+void InboundMessages::shelve(Flow& flow, std::uint32_t tag, Message& message) {
+  const bool given_up = message.wanted && !message.bytes.empty();
+  message.wanted = false;
+  if (message.ticket != 0) return;
+  if (message.charge != 0) {
+    if (message.complete()) {
+      make_compact(message.bytes);
+      message.accepted = true;
+      accept(flow, message.sequence);
+    }
+    return;
+  }
+  // Those that wait for room come before a small message that is new; bytes that a receive asked for stay if they can.
+  const bool may_hold = message.small() ? given_up || !pool_.has_waiters() : given_up;
+  if (may_hold && hold(flow, message)) return;
+  message.bytes = {};
+  message.granted = 0;
+  if (message.small()) message.ticket = pool_.enqueue({flow.source, tag, message.sequence, message.total});
+}
+
+// Keeps a message in the pool without a receive: a small one whole, of a large one what is here.
+bool InboundMessages::hold(Flow& flow, Message& message) {
+  const std::uint64_t cost = UnexpectedPool::cost(message.small() ? message.total : message.bytes.size());
+  if (!pool_.take(cost)) return false;
+  message.charge = cost;
+  if (message.complete()) {
+    make_compact(message.bytes);
+    message.accepted = true;
+    accept(flow, message.sequence);
+  } else if (message.small()) {
+    grant(flow, message, message.total);
+  } else {
+    message.granted = message.bytes.size();
+  }
+  return true;
+}
+
+// --- credit --------------------------------------------------------------------------------------------------------
+
+void InboundMessages::grant(const Flow& flow, Message& message, std::uint64_t window) {
+  const std::uint64_t received = message.bytes.size();
+  const std::uint64_t to = std::min(message.total, received + window);
+  // Half a window ahead, so that the pipe stays full and grants stay few.
+  if (message.granted >= to || message.granted - received > window / 2) return;
+  router_.send(wire::Grant{router_.ends_to(flow.source), message.sequence, message.granted, to});
+  message.granted = to;
+}
+
+void InboundMessages::accept(Flow& flow, Sequence sequence) {
+  flow.accepted |= std::uint32_t{1} << (raw(sequence) - raw(flow.lowest));
+  const int whole = std::countr_one(flow.accepted);
+  flow.accepted >>= whole;
+  flow.announced >>= whole;
+  flow.lowest = Sequence{raw(flow.lowest) + static_cast<std::uint64_t>(whole)};
+  router_.send(wire::Accept{router_.ends_to(flow.source), sequence, flow.lowest});
+}
+
+void InboundMessages::release(Message& message) {
+  pool_.give(std::exchange(message.charge, 0));
+  if (message.ticket != 0) pool_.dequeue(std::exchange(message.ticket, 0));
+}
+
+void InboundMessages::refill() {
+  while (const UnexpectedPool::Waiter* waiter = pool_.ready()) {
+    Flow& flow = flows_.at(waiter->source);
+    Message* message = find(flow, waiter->tag, waiter->sequence);
+    BANYAN_ASSERT(message != nullptr);
+    release(*message);
+    const bool held = hold(flow, *message);
+    BANYAN_ASSERT(held);
+  }
+}
+
+// --- the end -------------------------------------------------------------------------------------------------------
+
+void InboundMessages::drop_unreachable(LinkId leaving) {
+  for (auto& [source, flow] : flows_) {
+    if (router_.reachable(source, leaving)) continue;
+    const Sequence gap = flow.announced_below();
+    for (auto& [tag, channel] : flow.channels) {
+      channel.receives.clear();
+      const auto whole = [gap](const Message& m) { return m.accepted && m.sequence < gap; };
+      const auto lost = std::ranges::find_if_not(channel.messages, whole);
+      for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
+      channel.messages.erase(lost, channel.messages.end());
+    }
+    std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
+  }
+  refill();
+}
+
+void InboundMessages::refuse_all() {
+  for (const auto& [source, flow] : flows_) {
+    for (const auto& [tag, channel] : flow.channels) {
+      for (const Message& message : channel.messages) {
+        if (!message.accepted) router_.refuse(router_.ends_to(source).reversed(), message.sequence);
+      }
+    }
+  }
+  clear();
+}
+
+void InboundMessages::clear() {
+  for (auto& [source, flow] : flows_) {
+    for (auto& [tag, channel] : flow.channels) {
+      for (Message& message : channel.messages) release(message);
+    }
+  }
+  flows_.clear();
+}
+
+bool InboundMessages::consistent() const {
+  std::uint64_t charged = 0;
+  std::size_t waiting = 0;
+  for (const auto& [source, flow] : flows_) {
+    std::uint32_t arriving = 0;
+    for (const auto& [tag, channel] : flow.channels) {
+      if (channel.messages.empty() && channel.receives.empty()) return false;
+      for (const Message& message : channel.messages) {
+        charged += message.charge;
+        waiting += message.ticket != 0 ? 1 : 0;
+        arriving += message.accepted ? 0 : 1;
+        const bool kept = message.wanted || message.charge != 0 || message.bytes.empty();
+        if (!kept || message.granted < message.bytes.size() || message.granted > message.total) return false;
+        if (message.accepted && (!message.complete() || message.charge == 0)) return false;
+        const std::uint64_t held = message.small() ? message.total : message.bytes.size();
+        if (message.charge != 0 && message.charge != UnexpectedPool::cost(held)) return false;
+      }
+    }
+    if (arriving > kMaxMessagesInFlight || (flow.accepted & 1) != 0 || (flow.accepted & ~flow.announced) != 0)
+      return false;
+  }
+  return charged == pool_.used() && waiting == pool_.waiters();
+}
+
+}  // namespace banyan::node

@@ -1,0 +1,110 @@
+// The messages that come to this rank. They are matched with receives by order alone: in each channel (source, tag)
+// the n-th waiting receive takes the n-th message that has not been taken, and only the first pair completes, so that
+// order holds even when a receive is given up half-way: the message then is the next receive's.
+//
+// A message that a receive waits for is granted in windows. One that nobody waits for is held in the pool if it is
+// small and the pool has room; otherwise its sender keeps it. It is accepted once all its bytes are here and this
+// rank is sure to have room for them: then the sender may forget it.
+#pragma once
+
+#include <list>
+#include <map>
+
+#include "base/limits.hh"
+#include "node/messages_calls.hh"
+#include "node/messages_pool.hh"
+#include "node/messages_router.hh"
+
+namespace banyan::node {
+
+class InboundMessages {
+ public:
+  // All outlive this object.
+  InboundMessages(PendingCalls& calls, MessageRouter& router, const Limits& limits);
+
+  void receive(CallId id, Rank source, std::uint32_t tag);
+  // The receive waits no longer; what has come of its message is not lost.
+  void cancel(CallId id, Rank source, std::uint32_t tag);
+  // How far the message of a waiting receive has come.
+  struct Progress {
+    bool announced = false;
+    std::uint64_t received = 0;
+    std::uint64_t total = 0;
+  };
+  Progress progress(CallId id, Rank source, std::uint32_t tag) const;
+
+  // A frame whose ends are of this life. What does not fit its flow is ignored.
+  void on_data(const wire::Data& head, const Payload& bytes);
+  // All messages of the flow from `source` below this one have been accepted.
+  Sequence accepted_below(Rank source) const;
+
+  // Forgets the receives of sources that can't be reached once `leaving` is gone, and what can't arrive whole from
+  // them or would overtake it. Messages that came before are still there to be received.
+  void drop_unreachable(LinkId leaving);
+  // Tells the senders of all messages that are not accepted that they won't be, and forgets everything.
+  void refuse_all();
+  void clear();
+
+  std::uint64_t held_bytes() const { return pool_.used(); }
+  // For tests: recounts what is kept in two places.
+  bool consistent() const;
+
+ private:
+  struct Message {
+    Sequence sequence{};
+    std::uint64_t total = 0;
+    std::uint64_t granted = 0;  // the sender may send up to here; at least bytes.size()
+    std::uint64_t charge = 0;   // of the pool
+    UnexpectedPool::Ticket ticket = 0;
+    bool wanted = false;  // a receive waits for it
+    bool accepted = false;
+    Payload bytes;  // the first part of the message, without a gap
+
+    bool complete() const { return bytes.size() == total; }
+    bool small() const { return total <= kEagerMessageBytes; }
+  };
+  struct Channel {
+    std::list<CallId> receives;
+    std::list<Message> messages;  // by sequence
+  };
+  struct Flow {
+    Rank source{};
+    Sequence lowest{};                          // everything below is accepted
+    std::uint32_t announced = 0;                // bit i: lowest + i has been announced
+    std::uint32_t accepted = 0;                 // bit i: lowest + i has been accepted
+    std::map<std::uint32_t, Channel> channels;  // by tag; none is empty
+
+    Sequence announced_below() const;
+  };
+  static_assert(kMaxMessagesInFlight < 32, "a flow's window is a bit set");
+
+  Flow& flow_from(Rank source);
+  static Message* find(Flow& flow, std::uint32_t tag, Sequence sequence);
+  // Only what comes before the first gap of the flow: a message that is still on another path could be older.
+  static bool deliverable(const Flow& flow, const Message& message) {
+    return message.sequence < flow.announced_below();
+  }
+  void announce(Flow& flow, const wire::Data& head, const Payload& bytes);
+  static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
+
+  // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
+  void settle(Flow& flow, std::uint32_t tag);
+  void deliver(Flow& flow, Channel& channel);
+  void want(Flow& flow, Message& message);
+  void shelve(Flow& flow, std::uint32_t tag, Message& message);
+  bool hold(Flow& flow, Message& message);
+  void grant(const Flow& flow, Message& message, std::uint64_t window);
+  void accept(Flow& flow, Sequence sequence);
+  // Gives back what a message has of the pool, its place in the queue included.
+  void release(Message& message);
+  // Asks for waiting small messages as far as the pool has room.
+  void refill();
+
+  PendingCalls& calls_;
+  MessageRouter& router_;
+  std::uint64_t window_;
+  UnexpectedPool pool_;
+  std::map<Rank, Flow> flows_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,109 @@
+#include "node/messages_outbound.hh"
+
+#include <algorithm>
+
+#include "node/messages_inbound.hh"
+
+namespace banyan::node {
+
+static_assert(kEagerMessageBytes <= kChunkBytes, "a message that is sent unasked is one frame");
+
+void OutboundMessages::send(CallId id, Rank target, std::uint32_t tag, Payload message) {
+  Flow& flow = flows_[target];
+  flow.waiting.push_back(Message{id, tag, false, std::move(message)});
+  announce_more(target, flow);
+}
+
+void OutboundMessages::announce_more(Rank target, Flow& flow) {
+  while (flow.in_flight.size() < kMaxMessagesInFlight && !flow.waiting.empty()) {
+    const Sequence sequence{raw(flow.first) + flow.in_flight.size()};
+    flow.in_flight.push_back(std::move(flow.waiting.front()));
+    flow.waiting.pop_front();
+    const Message& message = flow.in_flight.back();
+    const wire::Data head{router_.ends_to(target),        sequence, message.tag, 0, message.bytes.size(),
+                          inbound_.accepted_below(target)};
+    router_.send(head, message.bytes.size() <= kEagerMessageBytes ? message.bytes : Payload{});
+  }
+}
+
+OutboundMessages::Message* OutboundMessages::find(Flow& flow, Sequence sequence) {
+  if (sequence < flow.first || raw(sequence) - raw(flow.first) >= flow.in_flight.size()) return nullptr;
+  Message& message = flow.in_flight[raw(sequence) - raw(flow.first)];
+  return message.done ? nullptr : &message;
+}
+
+bool OutboundMessages::cancel(CallId id, Rank target) {
+  Flow& flow = flows_.at(target);
+  for (Message& message : flow.in_flight) {
+    if (message.call == id) {
+      message.call.reset();
+      return false;
+    }
+  }
+  return std::erase_if(flow.waiting, [id](const Message& message) { return message.call == id; }) > 0;
+}
+
+void OutboundMessages::on_grant(const wire::Grant& grant) {
+  const auto at = flows_.find(grant.ends.source);
+  if (at == flows_.end()) return;
+  const Message* message = find(at->second, grant.sequence);
+  if (message == nullptr || grant.to > message->bytes.size()) return;
+  wire::Data head{grant.ends.reversed(), grant.sequence,
+                  message->tag,          grant.from,
+                  message->bytes.size(), inbound_.accepted_below(grant.ends.source)};
+  while (head.offset < grant.to) {
+    const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, grant.to - head.offset);
+    router_.send(head, message->bytes.part(head.offset, count));
+    head.offset += count;
+  }
+}
+
+void OutboundMessages::on_accept(const wire::Accept& accept) {
+  const auto at = flows_.find(accept.ends.source);
+  if (at == flows_.end()) return;
+  if (Message* message = find(at->second, accept.sequence)) accepted(*message);
+  on_acknowledged(accept.ends.source, accept.cumulative);
+}
+
+void OutboundMessages::on_acknowledged(Rank target, Sequence acknowledged) {
+  const auto at = flows_.find(target);
+  if (at == flows_.end()) return;
+  Flow& flow = at->second;
+  const std::uint64_t announced = raw(flow.first) + flow.in_flight.size();
+  for (std::uint64_t i = raw(flow.first); i < std::min(raw(acknowledged), announced); ++i) {
+    if (Message* message = find(flow, Sequence{i})) accepted(*message);
+  }
+  drop_done(target, flow);
+}
+
+void OutboundMessages::accepted(Message& message) {
+  message.done = true;
+  message.bytes = {};
+  if (message.call) calls_.complete(*message.call, Payload{});
+}
+
+void OutboundMessages::on_undeliverable(const wire::Undeliverable& news) {
+  const auto at = flows_.find(news.ends.source);
+  if (at == flows_.end()) return;
+  Message* message = find(at->second, news.sequence);
+  if (message == nullptr) return;
+  message->done = true;
+  message->bytes = {};
+  if (message->call) calls_.fail(*message->call, FailureCode::rank_left, news.reason);
+  drop_done(news.ends.source, at->second);
+}
+
+void OutboundMessages::drop_done(Rank target, Flow& flow) {
+  const auto open = std::ranges::find(flow.in_flight, false, &Message::done);
+  flow.first = Sequence{raw(flow.first) + static_cast<std::uint64_t>(open - flow.in_flight.begin())};
+  flow.in_flight.erase(flow.in_flight.begin(), open);
+  announce_more(target, flow);
+  // An idle flow is no more than its number.
+  if (flow.in_flight.empty()) flow.in_flight.shrink_to_fit();
+}
+
+void OutboundMessages::drop_unreachable(LinkId leaving) {
+  std::erase_if(flows_, [&](const auto& flow) { return !router_.reachable(flow.first, leaving); });
+}
+
+}  // namespace banyan::node

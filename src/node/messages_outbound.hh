@@ -1,0 +1,66 @@
+// The messages that this rank sends. A flow to a target numbers them when it announces them, at most
+// kMaxMessagesInFlight ahead of the oldest that is not accepted; the others wait here, in order. A message's bytes are
+// kept, shared with the application's call, until the target has accepted them, so that it may ask for them again.
+//
+// A send that times out before it was announced never happened. Later than that it can't be taken back, since the
+// target may be taking it at this moment: it stays in flight, and arrives if the target receives it.
+#pragma once
+
+#include <list>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/limits.hh"
+#include "node/messages_calls.hh"
+#include "node/messages_router.hh"
+
+namespace banyan::node {
+
+class InboundMessages;
+
+class OutboundMessages {
+ public:
+  // All outlive this object.
+  OutboundMessages(PendingCalls& calls, MessageRouter& router, const InboundMessages& inbound)
+      : calls_(calls), router_(router), inbound_(inbound) {}
+
+  void send(CallId id, Rank target, std::uint32_t tag, Payload message);
+  // The call waits no longer. True: its message was never announced and is withdrawn.
+  bool cancel(CallId id, Rank target);
+
+  // Frames of the reverse direction; what does not fit their flow is ignored.
+  void on_grant(const wire::Grant& grant);
+  void on_accept(const wire::Accept& accept);
+  void on_acknowledged(Rank target, Sequence acknowledged);
+  void on_undeliverable(const wire::Undeliverable& news);
+
+  // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
+  void drop_unreachable(LinkId leaving);
+  void clear() { flows_.clear(); }
+
+ private:
+  struct Message {
+    std::optional<CallId> call;  // none: the call has timed out
+    std::uint32_t tag = 0;
+    bool done = false;  // accepted, or known not to arrive
+    Payload bytes;
+  };
+  struct Flow {
+    Sequence first{};                // of in_flight.front(), or the next to be announced
+    std::vector<Message> in_flight;  // announced, in order of their sequences
+    std::list<Message> waiting;
+  };
+
+  void announce_more(Rank target, Flow& flow);
+  static Message* find(Flow& flow, Sequence sequence);
+  void accepted(Message& message);
+  void drop_done(Rank target, Flow& flow);
+
+  PendingCalls& calls_;
+  MessageRouter& router_;
+  const InboundMessages& inbound_;
+  std::map<Rank, Flow> flows_;
+};
+
+}  // namespace banyan::node

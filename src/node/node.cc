@@ -1,0 +1,292 @@
+#include "node/node.hh"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hh"
+
+namespace banyan::node {
+
+Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
+    : config_(config),
+      job_(job),
+      random_(config.seed),
+      joiner_(config, link_ids, effects_, random_),
+      table_receiver_(config.world_size) {
+  BANYAN_ASSERT(config.world_size > 0 && raw(config.rank) < config.world_size);
+  BANYAN_ASSERT(config.fan_out >= kMinFanOut && config.fan_out <= kMaxFanOut);
+  if (!is_root()) return;
+  registry_.emplace(config.world_size);
+  placement_.emplace(config.fan_out, config.world_size, static_cast<std::uint32_t>(config.hosts.size()), config.limits.lease);
+}
+
+void Node::start(Time now) {
+  started_at_ = now;
+  start_deadline_ = after(now, config_.start_timeout);
+  // A job with a short deadline still hears who is missing before it ends.
+  if (config_.world_size > 1) status_at_ = after(now, std::min(config_.limits.status_interval, config_.start_timeout / 4));
+  joiner_.start(now);
+  if (config_.world_size == 1) {
+    register_record(kNoLink, own_record());
+    commit(now);
+  }
+}
+
+void Node::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
+  if (over()) return;
+  joiner_.on_listening(now, listener, endpoint);
+  // The root's record names the address it listens at, so it waits for that.
+  if (is_root() && listener == Listener::rendezvous) {
+    register_record(kNoLink, own_record());
+    if (registry_->complete()) commit(now);
+  }
+  after_joiner(now);
+}
+
+void Node::on_listen_failed(Time now, Listener listener, const std::string& reason) {
+  if (over()) return;
+  joiner_.on_listen_failed(now, listener, reason);
+  after_joiner(now);
+}
+
+void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bool accepted, const Endpoint& local) {
+  if (!accepted) {
+    if (over()) return;
+    joiner_.on_authenticated(now, link, peer);
+    return after_joiner(now);
+  }
+  if (failed_) {
+    // A process that failed alone has no verdict on the job.
+    if (!failed_alone_) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
+    return effects_.add(effect::CloseLink{link, false});
+  }
+  // It came while the listener was closing: nobody is here any more.
+  if (gone_) return effects_.add(effect::CloseLink{link, true});
+  const bool in_table = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
+  if (topology_ && !in_table) {
+    return refuse(link, Failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(peer.rank), {},
+                                "rank " + std::to_string(raw(peer.rank)) + " is already in this job, which has formed"});
+  }
+  Child& child = children_[link];
+  child.peer = peer;
+  child.local = local;
+  // Cut off while the table came down: the loss that did it has been reported, and the verdict is for this rank too.
+  if (!topology_ && peer.role == wire::Role::local) return admit_local(link, child);
+  unattached_.emplace_back(after(now, config_.limits.handshake_timeout), link);
+}
+
+bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
+  const auto child = children_.find(link);
+  if (child != children_.end()) return on_frame_of_child(now, link, child->second, frame);
+  if (joiner_.owns(link)) return on_frame_from_above(now, link, frame);
+  return true;  // of a link that was given up in the meantime
+}
+
+bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame) {
+  using wire::Kind;
+  if (frame.kind == Kind::leave) {
+    const auto leave = wire::decode<wire::Leave>(frame.body);
+    return leave && in_job(leave->missing) && on_leave(now, link, *leave);
+  }
+  if (over() || child.left) return true;
+  if (frame.kind == Kind::join) {
+    const auto join = wire::decode<wire::Join>(frame.body);
+    return join && on_join(now, link, child, *join);
+  }
+  if (!child.attached && !child.waiting) return false;
+  switch (frame.kind) {
+    case Kind::records: {
+      auto records = wire::decode<wire::Records>(frame.body);
+      return records && on_records(now, link, child, std::move(*records));
+    }
+    case Kind::report: {
+      const auto report = wire::decode<wire::Report>(frame.body);
+      return report && in_job(report->failure.ranks) && on_report_up(now, *report);
+    }
+    case Kind::acknowledge: {
+      const auto acknowledged = wire::decode<wire::Acknowledge>(frame.body);
+      if (!acknowledged || !topology_ || acknowledged->ranks > config_.world_size) return false;
+      to_acknowledge_ = std::min(to_acknowledge_ + acknowledged->ranks, config_.world_size);
+      if (acknowledge_at_ == kNever) acknowledge_at_ = after(now, config_.limits.acknowledge_delay);
+      return true;
+    }
+    case Kind::collective: {
+      const auto message = wire::decode_with_tail<wire::Collective>(frame.body);
+      return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
+    }
+    case Kind::data:
+    case Kind::grant:
+    case Kind::accept:
+    case Kind::undeliverable: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
+    default: return false;
+  }
+}
+
+bool Node::on_frame_from_above(Time now, LinkId link, const wire::Frame& frame) {
+  using wire::Kind;
+  if (over()) return true;
+  switch (frame.kind) {
+    case Kind::placement: {
+      const auto placement = wire::decode<wire::Placement>(frame.body);
+      if (!placement || !joiner_.on_placement(now, link, *placement)) return false;
+      adopt_waiting();
+      after_joiner(now);
+      return true;
+    }
+    case Kind::welcome: {
+      const auto welcome = wire::decode<wire::Welcome>(frame.body);
+      if (!welcome || !joiner_.on_welcome(link, *welcome)) return false;
+      adopt_waiting();
+      after_joiner(now);
+      return true;
+    }
+    case Kind::status: {
+      auto status = wire::decode<wire::Status>(frame.body);
+      if (!status || !in_job(status->missing)) return false;
+      send_down(FrameClass::control, wire::encode(*status, frame.epoch));
+      last_status_ = std::move(*status);
+      return true;
+    }
+    case Kind::table_chunk: return on_table_chunk(now, link, frame);
+    case Kind::verdict: {
+      const auto verdict = wire::decode<wire::Verdict>(frame.body);
+      if (!verdict || !in_job(verdict->failure.ranks)) return false;
+      fail(now, verdict->failure);
+      return true;
+    }
+    case Kind::report: {
+      const auto report = wire::decode<wire::Report>(frame.body);
+      if (!report || !in_job(report->failure.ranks)) return false;
+      on_report_down(now, *report);
+      return true;
+    }
+    case Kind::leave: {
+      const auto leave = wire::decode<wire::Leave>(frame.body);
+      return leave && in_job(leave->missing) && on_leave(now, link, *leave);
+    }
+    case Kind::collective: {
+      const auto message = wire::decode_with_tail<wire::Collective>(frame.body);
+      return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
+    }
+    case Kind::data:
+    case Kind::grant:
+    case Kind::accept:
+    case Kind::undeliverable: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
+    default: return false;
+  }
+}
+
+void Node::on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer,
+                          const std::optional<session::Peer>& peer) {
+  if (children_.contains(link)) return lose_child(now, link, failure);
+  if (joiner_.owns(link)) return lose_parent(now, link, failure, rejected_by_peer);
+  // Told once, so that strangers can't fill a log; the rest are counted.
+  using enum FailureCode;
+  const bool confused = failure.code == wrong_secret || failure.code == wrong_job || failure.code == wrong_version;
+  if (confused && !turned_away_) {
+    turned_away_ = failure.text;
+    effects_.add(effect::Notice{effect::Notice::Level::warning, "turned away: " + failure.text + " (further ones are only counted)", false});
+  }
+  // Somebody with the job's secret who disagrees on the size of the job: it can never form, so nobody need wait.
+  if (failure.code == FailureCode::wrong_world_size && peer && !over() && !topology_) {
+    wire::Report news;
+    news.failure = failure;
+    report(now, std::move(news));
+  }
+}
+
+void Node::call(Time now, Call call) {
+  if (std::holds_alternative<Close>(call.operation)) return close(now, call);
+  if (failed_) return effects_.complete(call.id, *failed_);
+  if (closing_ || gone_ || !topology_) {
+    return effects_.complete(call.id, Failure{closing_ || gone_ ? FailureCode::closed : FailureCode::misuse, Phase::running, {}, {},
+                                              closing_ || gone_ ? "this rank has closed" : "the job has not formed yet: call start() first"});
+  }
+  acknowledge();
+  if (auto* collective = std::get_if<Collective>(&call.operation)) {
+    collectives_->call(now, call.id, std::move(*collective), call.deadline);
+  } else if (auto* send = std::get_if<Send>(&call.operation)) {
+    messages_->send(now, call.id, std::move(*send), call.deadline);
+  } else {
+    messages_->receive(now, call.id, std::get<Receive>(call.operation), call.deadline);
+  }
+}
+
+void Node::after_joiner(Time now) {
+  if (joiner_.fatal() && !over()) {
+    Failure failure = *joiner_.fatal();
+    // What a parent refuses is this rank; what it could not reach has been named.
+    if (failure.ranks.empty() || failure.code != FailureCode::unreachable) failure.ranks = RankSet::single(config_.rank);
+    return failure.code == FailureCode::duplicate_rank ? fail_alone(now, failure) : fail(now, failure);
+  }
+  const auto& upstream = joiner_.upstream();
+  if (upstream && registered_with_ != upstream->link) upstream_changed(now);
+}
+
+void Node::send_down(FrameClass frame_class, const Payload& frame, LinkId feeder) {
+  for (const auto& [link, child] : children_) {
+    if ((child.attached || child.waiting) && !child.left) effects_.send(link, frame_class, frame, feeder);
+  }
+}
+
+void Node::on_time(Time now) {
+  if (grace_ && grace_->until <= now) fail(now, Failure(grace_->failure));
+  if (closing_ && close_deadline_ <= now) {
+    patience_ended_ = true;
+    finish_closing();
+  }
+  if (lingers_until_ <= now) end(Failure(*failed_));
+  if (over()) return;
+  if (!topology_ && start_deadline_ <= now) return give_up(now);
+  joiner_.on_time(now);
+  after_joiner(now);
+  if (over()) return;
+  if (flush_at_ <= now) flush_records(now);
+  if (status_at_ <= now) send_status(now);
+  close_unattached(now);
+  if (placement_ && placement_->deadline() <= now) placement_->expire(now);
+  if (acknowledge_at_ <= now) acknowledge();
+  if (collectives_ && collectives_->deadline() <= now) collectives_->on_time(now);
+  if (messages_ && messages_->deadline() <= now) messages_->on_time(now);
+}
+
+// Whoever is not attached by now waits for nothing: a joiner that was sent elsewhere, or one that never asked.
+void Node::close_unattached(Time now) {
+  while (!unattached_.empty() && unattached_.front().first <= now) {
+    const LinkId link = unattached_.front().second;
+    unattached_.pop_front();
+    const auto at = children_.find(link);
+    if (at == children_.end() || at->second.attached || at->second.waiting) continue;
+    effects_.add(effect::CloseLink{link, true});
+    forget_child(link);
+  }
+}
+
+Time Node::deadline() const {
+  Time first = closing_ ? close_deadline_ : kNever;
+  first = std::min(first, lingers_until_);
+  if (over()) return first;
+  if (grace_) first = std::min(first, grace_->until);
+  if (!unattached_.empty()) first = std::min(first, unattached_.front().first);
+  if (!topology_) {
+    first = std::min({first, start_deadline_, joiner_.deadline(), flush_at_, status_at_});
+    if (placement_) first = std::min(first, placement_->deadline());
+    return first;
+  }
+  return std::min({first, acknowledge_at_, collectives_->deadline(), messages_->deadline()});
+}
+
+void Node::fill(Statistics& statistics) const {
+  for (const auto& [link, child] : children_) {
+    if (!child.attached || child.left) continue;
+    ++(child.position == kNoPosition ? statistics.local_links : statistics.tree_links);
+  }
+  if (joiner_.upstream()) ++(joiner_.upstream()->local ? statistics.local_links : statistics.tree_links);
+  statistics.tree_links_peak = std::max<std::uint64_t>(tree_links_peak_, statistics.tree_links);
+  if (!topology_) return;
+  statistics.hosts = topology_->table().hosts();
+  statistics.depth = topology_->table().depth();
+  statistics.unexpected_bytes = messages_->unexpected_bytes();
+}
+
+}  // namespace banyan::node

@@ -1,0 +1,71 @@
+// The root's knowledge of who holds which place: it allots positions to leaders in order of arrival, keeps each as a
+// lease until the leader's record has come, and finds another parent for those who can't reach theirs.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/endpoint.hh"
+#include "base/ids.hh"
+#include "base/time.hh"
+#include "tree/position.hh"
+
+namespace banyan::node {
+
+class Placement {
+ public:
+  struct Holder {
+    Rank rank{};
+    Incarnation incarnation{};
+    Endpoint endpoint;
+    std::string host;
+    Attachment asked{};  // when it asked for this place: what it sent before is stale
+    bool registered = false;
+    Time lease_until = kNever;
+  };
+  struct Place {
+    Position position{};
+    Position parent{};
+  };
+
+  // Positions below `computed` belong to hosts that know their own place.
+  Placement(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t computed, Duration lease);
+
+  // A place for this leader, whose parent is not `unreachable`. None: every place is taken or useless to it.
+  std::optional<Place> allot(Time now, const Holder& leader, Rank unreachable);
+  // A leader that came to its place by itself or whose record has come. False: somebody else holds the place.
+  bool claim(Position position, const Holder& leader, bool registered);
+  // Whether a leader's record was made before it asked for the place that it has now.
+  bool stale(Rank leader, Incarnation incarnation, Attachment attachment) const;
+  // Who holds the position; null: nobody known.
+  const Holder* holder(Position position) const;
+  // Leases that have run out become free places.
+  void expire(Time now);
+  Time deadline() const { return leases_.empty() ? kNever : leases_.front().until; }
+
+ private:
+  struct Lease {
+    Time until;
+    Position position;
+  };
+  bool usable(Position position, Rank unreachable) const;
+  void release(const Holder& leader);
+
+  tree::Shape shape_;
+  std::uint32_t computed_;
+  Duration lease_;
+  std::map<Position, Holder> holders_;
+  std::map<std::pair<Rank, Incarnation>, Position> place_of_;  // of leases and registered leaders
+  std::map<Rank, std::uint32_t> complaints_;
+  std::set<Position> free_;
+  std::uint32_t next_;
+  const std::uint32_t greatest_;  // no more places than twice what the job can fill
+  std::deque<Lease> leases_;
+};
+
+}  // namespace banyan::node

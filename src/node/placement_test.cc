@@ -1,0 +1,125 @@
+// Places are allotted in the order of arrival, are never held by two, and come back when nobody registers at them.
+#include "node/placement.hh"
+
+#include <gtest/gtest.h>
+
+#include "base/random.hh"
+
+namespace banyan::node {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr Duration kLease = seconds(20);
+constexpr Time kStart{};
+
+Placement::Holder leader(std::uint32_t rank, std::uint64_t incarnation = 1) {
+  Placement::Holder leader;
+  leader.rank = Rank{rank};
+  leader.incarnation = Incarnation{incarnation};
+  leader.host = "host-" + std::to_string(rank);
+  return leader;
+}
+constexpr Position P(std::uint32_t position) { return Position{position}; }
+
+TEST(Placement, leaders_get_places_breadth_first_in_the_order_of_arrival) {
+  Placement placement(2, 1000, 0, kLease);
+  for (std::uint32_t i = 1; i <= 6; ++i) {
+    const auto place = placement.allot(kStart, leader(10 + i), kNoRank);
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(place->position, P(i));
+    EXPECT_EQ(place->parent, P((i - 1) / 2));
+    EXPECT_EQ(placement.holder(P(i))->rank, Rank{10 + i});
+  }
+  EXPECT_EQ(placement.holder(tree::kRootPosition)->rank, kRootRank);
+  EXPECT_EQ(placement.holder(P(7)), nullptr);
+}
+
+TEST(Placement, a_leader_that_asks_again_leaves_its_place_to_the_next) {
+  Placement placement(4, 1000, 0, kLease);
+  EXPECT_EQ(placement.allot(kStart, leader(1), kNoRank)->position, P(1));
+  EXPECT_EQ(placement.allot(kStart, leader(2), kNoRank)->position, P(2));
+  EXPECT_EQ(placement.allot(kStart, leader(1), kNoRank)->position, P(1));
+  EXPECT_EQ(placement.allot(kStart, leader(3), kNoRank)->position, P(3));
+}
+
+TEST(Placement, a_lease_ends_unless_the_record_has_come) {
+  Placement placement(4, 1000, 0, kLease);
+  placement.allot(kStart, leader(1), kNoRank);
+  placement.allot(kStart, leader(2), kNoRank);
+  ASSERT_TRUE(placement.claim(P(2), leader(2), true));
+  EXPECT_EQ(placement.deadline(), kStart + kLease);
+  placement.expire(kStart + kLease - Duration{1});
+  EXPECT_NE(placement.holder(P(1)), nullptr);
+  placement.expire(kStart + kLease);
+  EXPECT_EQ(placement.holder(P(1)), nullptr);
+  EXPECT_NE(placement.holder(P(2)), nullptr);
+  EXPECT_EQ(placement.deadline(), kNever);
+  EXPECT_EQ(placement.allot(kStart + kLease, leader(3), kNoRank)->position, P(1));
+}
+
+TEST(Placement, a_registered_leader_keeps_its_place_and_a_leased_one_goes_to_whoever_came) {
+  Placement placement(4, 1000, 0, kLease);
+  placement.allot(kStart, leader(1), kNoRank);
+  EXPECT_TRUE(placement.claim(P(1), leader(2), false));
+  EXPECT_EQ(placement.holder(P(1))->rank, Rank{2});
+  EXPECT_TRUE(placement.claim(P(1), leader(2), true));
+  EXPECT_FALSE(placement.claim(P(1), leader(3), true));
+  EXPECT_FALSE(placement.claim(P(1), leader(2, 9), true)) << "another life of the same rank";
+  EXPECT_TRUE(placement.claim(P(1), leader(2), false)) << "its own again";
+  EXPECT_TRUE(placement.holder(P(1))->registered);
+}
+
+TEST(Placement, who_complains_gets_another_parent_and_at_last_the_reserved_place) {
+  Placement placement(2, 1000, 0, kLease);
+  for (std::uint32_t i = 1; i <= 6; ++i)
+    placement.claim(placement.allot(kStart, leader(i), kNoRank)->position, leader(i), true);
+  Rank parent = kNoRank;
+  for (int complaint = 0; complaint < 3; ++complaint) {
+    const auto place = placement.allot(kStart, leader(9), parent);
+    ASSERT_TRUE(place.has_value());
+    EXPECT_NE(placement.holder(place->parent)->rank, parent);
+    parent = placement.holder(place->parent)->rank;
+  }
+  const auto last = placement.allot(kStart, leader(9), parent);
+  ASSERT_TRUE(last.has_value());
+  EXPECT_EQ(last->position, tree::kReservedPosition);
+  EXPECT_EQ(last->parent, tree::kRootPosition);
+}
+
+TEST(Placement, places_of_listed_hosts_are_theirs) {
+  Placement placement(2, 1000, 5, kLease);
+  EXPECT_TRUE(placement.claim(P(3), leader(30), false));
+  EXPECT_EQ(placement.allot(kStart, leader(9), kNoRank)->position, P(5));
+}
+
+TEST(Placement, no_place_is_ever_held_by_two_and_nobody_is_placed_under_itself) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Random random(seed);
+    Placement placement(static_cast<std::uint32_t>(random.between(2, 4)), 1000, 0, kLease);
+    Time now{};
+    std::map<std::uint32_t, Position> held;  // by registered leaders
+    for (int step = 0; step < 200; ++step) {
+      now += seconds(random.below(4));
+      placement.expire(now);
+      const auto rank = static_cast<std::uint32_t>(random.between(1, 20));
+      if (held.contains(rank)) continue;
+      const Rank unreachable = random.below(3) == 0 ? Rank{static_cast<std::uint32_t>(random.between(1, 20))} : kNoRank;
+      if (unreachable == Rank{rank}) continue;
+      const auto place = placement.allot(now, leader(rank), unreachable);
+      if (!place) continue;
+      for (const auto& [other, position] : held)
+        ASSERT_NE(position, place->position) << "seed " << seed << ", held by " << other;
+      ASSERT_EQ(placement.holder(place->position)->rank, Rank{rank}) << "seed " << seed;
+      ASSERT_TRUE(placement.holder(place->parent) != nullptr && placement.holder(place->parent)->rank != Rank{rank})
+          << "seed " << seed;
+      ASSERT_NE(placement.holder(place->parent)->rank, unreachable) << "seed " << seed;
+      if (random.below(2) == 0 && placement.claim(place->position, leader(rank), true)) held[rank] = place->position;
+      for (const auto& [other, position] : held)
+        ASSERT_EQ(placement.holder(position)->rank, Rank{other}) << "seed " << seed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace banyan::node

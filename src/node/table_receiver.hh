@@ -1,0 +1,35 @@
+// Puts the chunks of a table together as they come down, and checks the whole against its digest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "wire/table.hh"
+
+namespace banyan::node {
+
+class TableReceiver {
+ public:
+  enum class Result : std::uint8_t { more, complete, broken };
+
+  explicit TableReceiver(std::uint32_t world_size) : world_size_(world_size) {}
+
+  // Chunks come in order; those that came before (after a new attachment) are passed over.
+  Result add(const wire::TableChunk& head, const Payload& bytes);
+  // After `complete`.
+  std::shared_ptr<const wire::Table> take() { return std::move(table_); }
+
+ private:
+  // The greatest table that is believed: every rank's blob at its limit.
+  static constexpr std::uint64_t kGreatestPerRank = kMaxBlobBytes + 1024;
+
+  std::uint32_t world_size_;
+  Digest digest_{};
+  std::uint64_t total_ = 0;
+  std::uint64_t received_ = 0;
+  std::vector<Slice> chunks_;
+  std::shared_ptr<const wire::Table> table_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,54 @@
+// Who stands next to this rank in the formed tree, and which neighbour is the next hop to any other rank.
+// Ranks form one tree: a leader's children are the local ranks of its host and the leaders placed under it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/ids.hh"
+#include "tree/position.hh"
+#include "wire/table.hh"
+
+namespace banyan::node {
+
+struct Neighbour {
+  LinkId link = kNoLink;
+  Rank rank{};
+  Position position = kNoPosition;  // of a leader; kNoPosition: a local rank
+};
+
+// Immutable once made, except that children leave.
+class Topology {
+ public:
+  // `parent` has kNoLink at the root. Children in any order.
+  Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbour parent, std::vector<Neighbour> children);
+
+  Rank self() const { return self_; }
+  std::uint32_t world_size() const { return table_->world_size(); }
+  const wire::Table& table() const { return *table_; }
+  Epoch epoch() const { return table_->epoch(); }
+  bool is_root() const { return parent_.link == kNoLink; }
+  const Neighbour& parent() const { return parent_; }
+  // Local ranks by rank, then leaders by position: the order in which contributions are reduced.
+  const std::vector<Neighbour>& children() const { return children_; }
+  // The place of the link in children(), or children().size().
+  std::size_t child_index(LinkId link) const;
+  // The neighbour on the way to `target`, which is another rank. kNoLink: there is none (it has left, or the table lies).
+  LinkId next_hop(Rank target) const;
+  // The child left in good order; its subtree with it. Routing to it ends; its index stays.
+  void remove_child(LinkId link);
+
+ private:
+  Rank self_;
+  std::shared_ptr<const wire::Table> table_;
+  tree::Shape shape_;
+  bool holds_position_;
+  Neighbour parent_;
+  std::vector<Neighbour> children_;
+  std::map<LinkId, std::size_t> index_of_link_;
+  std::map<Rank, LinkId> local_links_;
+  std::map<Position, LinkId> tree_links_;
+};
+
+}  // namespace banyan::node

@@ -1,0 +1,145 @@
+#include "wire/collective.hh"
+
+namespace banyan::wire {
+
+std::size_t element_bytes(ElementType type) {
+  switch (type) {
+    case ElementType::none: return 0;
+    case ElementType::int8:
+    case ElementType::uint8: return 1;
+    case ElementType::int16:
+    case ElementType::uint16: return 2;
+    case ElementType::int32:
+    case ElementType::uint32:
+    case ElementType::float32: return 4;
+    case ElementType::int64:
+    case ElementType::uint64:
+    case ElementType::float64: return 8;
+  }
+  return 0;
+}
+
+const char* to_string(CollectiveKind kind) {
+  switch (kind) {
+    case CollectiveKind::barrier: return "barrier";
+    case CollectiveKind::broadcast: return "broadcast";
+    case CollectiveKind::allgather: return "allgather";
+    case CollectiveKind::gather: return "gather";
+    case CollectiveKind::scatter: return "scatter";
+    case CollectiveKind::reduce: return "reduce";
+    case CollectiveKind::allreduce: return "allreduce";
+  }
+  return "unknown";
+}
+
+const char* to_string(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::none: return "none";
+    case Reduction::sum: return "sum";
+    case Reduction::min: return "min";
+    case Reduction::max: return "max";
+    case Reduction::product: return "product";
+    case Reduction::bit_and: return "bit_and";
+    case Reduction::bit_or: return "bit_or";
+    case Reduction::bit_xor: return "bit_xor";
+  }
+  return "unknown";
+}
+
+const char* to_string(ElementType type) {
+  switch (type) {
+    case ElementType::none: return "none";
+    case ElementType::int8: return "int8";
+    case ElementType::uint8: return "uint8";
+    case ElementType::int16: return "int16";
+    case ElementType::uint16: return "uint16";
+    case ElementType::int32: return "int32";
+    case ElementType::uint32: return "uint32";
+    case ElementType::int64: return "int64";
+    case ElementType::uint64: return "uint64";
+    case ElementType::float32: return "float32";
+    case ElementType::float64: return "float64";
+  }
+  return "unknown";
+}
+
+bool CallSignature::valid(std::uint32_t world_size) const {
+  using enum CollectiveKind;
+  if (kind < barrier || kind > allreduce || reduction > Reduction::bit_xor || element > ElementType::float64) return false;
+  const bool rooted = kind == broadcast || kind == gather || kind == scatter || kind == reduce;
+  if (rooted ? raw(root) >= world_size : root != kNoRank) return false;
+  if (kind != reduce && kind != allreduce) return reduction == Reduction::none && element == ElementType::none && count == 0;
+  const bool bitwise = reduction >= Reduction::bit_and;
+  const bool floating = element == ElementType::float32 || element == ElementType::float64;
+  return reduction != Reduction::none && element != ElementType::none && !(bitwise && floating) &&
+         count <= kMaxMessageBytes / element_bytes(element);
+}
+
+std::string CallSignature::to_string() const {
+  std::string text = wire::to_string(kind);
+  text += "(";
+  if (kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce) {
+    text += std::string(wire::to_string(reduction)) + ", " + wire::to_string(element) + " x " + std::to_string(count);
+    if (kind == CollectiveKind::reduce) text += ", ";
+  }
+  if (root != kNoRank) text += "root " + std::to_string(raw(root));
+  return text + ")";
+}
+
+void Collective::write(Writer& writer) const {
+  writer.number(part);
+  writer.number(static_cast<std::uint8_t>(deferred ? 1 : 0));
+  writer.number(call.kind);
+  writer.number(call.reduction);
+  writer.number(call.element);
+  writer.number(std::uint8_t{0});
+  writer.number(std::uint16_t{0});
+  writer.number(communicator);
+  writer.number(sequence);
+  writer.number(call.root);
+  writer.number(caller);
+  writer.number(call.count);
+  writer.number(about);
+  writer.number(std::uint32_t{0});
+  writer.number(offset);
+  writer.number(total);
+}
+
+void Collective::read(Reader& reader) {
+  part = reader.number<Part>();
+  const auto flag = reader.number<std::uint8_t>();
+  call.kind = reader.number<CollectiveKind>();
+  call.reduction = reader.number<Reduction>();
+  call.element = reader.number<ElementType>();
+  const bool zero = reader.number<std::uint8_t>() == 0 && reader.number<std::uint16_t>() == 0;
+  communicator = reader.number<CommunicatorId>();
+  sequence = reader.number<Sequence>();
+  call.root = reader.number<Rank>();
+  caller = reader.number<Rank>();
+  call.count = reader.number<std::uint64_t>();
+  about = reader.number<Rank>();
+  const bool zero_too = reader.number<std::uint32_t>() == 0;
+  offset = reader.number<std::uint64_t>();
+  total = reader.number<std::uint64_t>();
+  deferred = flag == 1;
+  if (part < Part::vote || part > Part::missing || flag > 1 || !zero || !zero_too) reader.fail();
+  if (total > kMaxMessageBytes || offset > total) reader.fail();
+}
+
+void CollectiveEntry::write(Writer& writer) const {
+  writer.number(rank);
+  writer.number(bytes);
+  writer.number(offset);
+  writer.number(total);
+}
+
+void CollectiveEntry::read(Reader& reader) {
+  rank = reader.number<Rank>();
+  bytes = reader.number<std::uint32_t>();
+  offset = reader.number<std::uint64_t>();
+  total = reader.number<std::uint64_t>();
+  if (total > kMaxMessageBytes || offset > total || bytes > total - offset) reader.fail();
+  if (bytes == 0 && total > 0) reader.fail();
+}
+
+}  // namespace banyan::wire

@@ -1,0 +1,63 @@
+#include "wire/frame.hh"
+
+#include <algorithm>
+
+namespace banyan::wire {
+
+const char* to_string(Kind kind) {
+  switch (kind) {
+    case Kind::hello: return "hello";
+    case Kind::challenge: return "challenge";
+    case Kind::proof: return "proof";
+    case Kind::reject: return "reject";
+    case Kind::join: return "join";
+    case Kind::placement: return "placement";
+    case Kind::welcome: return "welcome";
+    case Kind::records: return "records";
+    case Kind::status: return "status";
+    case Kind::table_chunk: return "table_chunk";
+    case Kind::acknowledge: return "acknowledge";
+    case Kind::report: return "report";
+    case Kind::verdict: return "verdict";
+    case Kind::leave: return "leave";
+    case Kind::collective: return "collective";
+    case Kind::data: return "data";
+    case Kind::grant: return "grant";
+    case Kind::accept: return "accept";
+    case Kind::undeliverable: return "undeliverable";
+  }
+  return nullptr;
+}
+
+const char* to_string(FrameError error) {
+  switch (error) {
+    case FrameError::too_long: return "a frame is longer than allowed";
+    case FrameError::reserved_bits_set: return "reserved bits of a frame are set";
+    case FrameError::unknown_kind: return "a frame has an unknown kind";
+  }
+  return "unknown";
+}
+
+std::variant<std::monostate, Frame, FrameError> FrameDecoder::next() {
+  if (pending_.size() < kFrameHeaderBytes) return std::monostate{};
+  const Slice header = pending_.part(0, kFrameHeaderBytes).flatten();
+  Reader reader(header.bytes());
+  const auto length = reader.number<std::uint32_t>();
+  Frame frame;
+  frame.kind = reader.number<Kind>();
+  const auto flags = reader.number<std::uint8_t>();
+  const auto reserved = reader.number<std::uint16_t>();
+  frame.epoch.term = reader.number<std::uint32_t>();
+  frame.epoch.number = reader.number<std::uint32_t>();
+  const auto tag = reader.array<16>();
+  if (kFrameHeaderBytes + length > limit_) return FrameError::too_long;
+  if (flags != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
+  if (to_string(frame.kind) == nullptr) return FrameError::unknown_kind;
+  if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
+  frame.body = pending_.part(kFrameHeaderBytes, length);
+  const std::size_t used = kFrameHeaderBytes + length;
+  pending_ = pending_.part(used, pending_.size() - used);
+  return frame;
+}
+
+}  // namespace banyan::wire

@@ -1,0 +1,126 @@
+// Frames: how messages stand on a link (docs/protocol.md, "Frames").
+//
+//   offset bytes
+//   0      4     body length, header not counted
+//   4      1     kind of the message in the body
+//   5      1     flags, zero in this version
+//   6      2     reserved, zero
+//   8      4     epoch: term
+//   12     4     epoch: number
+//   16     16    tag: room for record protection, zero in this version
+//   32     ...   body
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "base/bytes.hh"
+#include "base/cursor.hh"
+#include "base/ids.hh"
+#include "base/limits.hh"
+
+namespace banyan::wire {
+
+inline constexpr std::size_t kFrameHeaderBytes = 32;
+
+// The values are the wire's: append only.
+enum class Kind : std::uint8_t {
+  hello = 1,
+  challenge = 2,
+  proof = 3,
+  reject = 4,
+  join = 10,
+  placement = 11,
+  welcome = 12,
+  records = 13,
+  status = 14,
+  table_chunk = 15,
+  acknowledge = 16,
+  report = 20,
+  verdict = 21,
+  leave = 22,
+  collective = 30,
+  data = 40,
+  grant = 41,
+  accept = 42,
+  undeliverable = 43,
+};
+
+const char* to_string(Kind kind);
+
+struct Frame {
+  Kind kind{};
+  Epoch epoch;
+  Payload body;
+};
+
+// The frame of a message: its fixed part, then `tail` (shared, not copied). Message has kKind and write(Writer&).
+template <typename Message>
+Payload encode(const Message& message, Epoch epoch, const Payload& tail = {}) {
+  Writer writer(128);
+  writer.number(std::uint32_t{0});
+  writer.number(Message::kKind);
+  writer.number(std::uint8_t{0});
+  writer.number(std::uint16_t{0});
+  writer.number(epoch.term);
+  writer.number(epoch.number);
+  writer.raw_bytes(std::array<std::byte, 16>{});
+  message.write(writer);
+  writer.patch(0, static_cast<std::uint32_t>(writer.size() - kFrameHeaderBytes + tail.size()));
+  Payload frame(std::move(writer).finish());
+  frame.append(tail);
+  return frame;
+}
+
+// Reads a message that must fill the whole body.
+template <typename Message>
+std::optional<Message> decode(const Payload& body) {
+  const Slice bytes = body.flatten();
+  Reader reader(bytes.bytes());
+  Message message;
+  message.read(reader);
+  if (!reader.finished()) return std::nullopt;
+  return message;
+}
+
+// A message of fixed size in front of payload bytes; these stay shared.
+template <typename Message>
+struct WithTail {
+  Message message;
+  Payload tail;
+};
+
+template <typename Message>
+std::optional<WithTail<Message>> decode_with_tail(const Payload& body) {
+  if (body.size() < Message::kBytes) return std::nullopt;
+  const Slice head = body.part(0, Message::kBytes).flatten();
+  Reader reader(head.bytes());
+  WithTail<Message> result;
+  result.message.read(reader);
+  if (!reader.finished()) return std::nullopt;
+  result.tail = body.part(Message::kBytes, body.size() - Message::kBytes);
+  return result;
+}
+
+enum class FrameError : std::uint8_t { too_long, reserved_bits_set, unknown_kind };
+const char* to_string(FrameError error);
+
+// Cuts a byte stream into frames. Holds at most one incomplete frame of bounded length.
+class FrameDecoder {
+ public:
+  // The limit of the whole frame; raised once the peer is authenticated.
+  explicit FrameDecoder(std::size_t limit) : limit_(limit) {}
+  void set_limit(std::size_t limit) { limit_ = limit; }
+
+  void push(Slice bytes) { pending_.append(std::move(bytes)); }
+  // The next whole frame; none: more bytes are needed; an error: the stream can't be used any more.
+  std::variant<std::monostate, Frame, FrameError> next();
+  std::size_t buffered() const { return pending_.size(); }
+
+ private:
+  Payload pending_;
+  std::size_t limit_;
+};
+
+}  // namespace banyan::wire

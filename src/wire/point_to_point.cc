@@ -1,0 +1,79 @@
+#include "wire/point_to_point.hh"
+
+namespace banyan::wire {
+
+void Ends::write(Writer& writer) const {
+  writer.number(source);
+  writer.number(target);
+  writer.number(source_incarnation);
+  writer.number(target_incarnation);
+}
+
+void Ends::read(Reader& reader) {
+  source = reader.number<Rank>();
+  target = reader.number<Rank>();
+  source_incarnation = reader.number<Incarnation>();
+  target_incarnation = reader.number<Incarnation>();
+}
+
+void Data::write(Writer& writer) const {
+  ends.write(writer);
+  writer.number(sequence);
+  writer.number(tag);
+  writer.number(std::uint32_t{0});
+  writer.number(offset);
+  writer.number(total);
+  writer.number(acknowledged);
+}
+
+void Data::read(Reader& reader) {
+  ends.read(reader);
+  sequence = reader.number<Sequence>();
+  tag = reader.number<std::uint32_t>();
+  if (reader.number<std::uint32_t>() != 0) reader.fail();
+  offset = reader.number<std::uint64_t>();
+  total = reader.number<std::uint64_t>();
+  acknowledged = reader.number<Sequence>();
+  if (total > kMaxMessageBytes || offset > total) reader.fail();
+}
+
+void Grant::write(Writer& writer) const {
+  ends.write(writer);
+  writer.number(sequence);
+  writer.number(from);
+  writer.number(to);
+}
+
+void Grant::read(Reader& reader) {
+  ends.read(reader);
+  sequence = reader.number<Sequence>();
+  from = reader.number<std::uint64_t>();
+  to = reader.number<std::uint64_t>();
+  if (from > to || to > kMaxMessageBytes || to - from > kMaxGrantBytes) reader.fail();
+}
+
+void Accept::write(Writer& writer) const {
+  ends.write(writer);
+  writer.number(sequence);
+  writer.number(cumulative);
+}
+
+void Accept::read(Reader& reader) {
+  ends.read(reader);
+  sequence = reader.number<Sequence>();
+  cumulative = reader.number<Sequence>();
+}
+
+void Undeliverable::write(Writer& writer) const {
+  ends.write(writer);
+  writer.number(sequence);
+  writer.text(reason, kReasonBytes);
+}
+
+void Undeliverable::read(Reader& reader) {
+  ends.read(reader);
+  sequence = reader.number<Sequence>();
+  reason = reader.text(kReasonBytes);
+}
+
+}  // namespace banyan::wire

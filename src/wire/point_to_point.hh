@@ -1,0 +1,85 @@
+// Messages between two ranks, routed over the tree (docs/protocol.md, "Point to point"). Each flow (source incarnation
+// to target incarnation) numbers its messages; a message is announced by its first Data frame, accepted bytes are
+// granted by the target, and an accepted message is acknowledged. Which path a frame takes does not matter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "wire/frame.hh"
+
+namespace banyan::wire {
+
+// A grant asks for at most this much, so that one short frame can't make a rank queue gigabytes.
+inline constexpr std::uint64_t kMaxGrantBytes = 8 * 1024 * 1024;
+
+// Who sent a frame and whom it is for, each in one life as a rank: what belongs to another life is ignored.
+struct Ends {
+  static constexpr std::size_t kBytes = 24;
+  Rank source{};
+  Rank target{};
+  Incarnation source_incarnation{};
+  Incarnation target_incarnation{};
+
+  friend bool operator==(const Ends&, const Ends&) = default;
+  Ends reversed() const { return {target, source, target_incarnation, source_incarnation}; }
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// Source -> target: bytes [offset, offset + tail) of message `sequence`. The first frame of a message has offset 0; it
+// may carry no bytes (an announcement of what needs room first).
+struct Data {
+  static constexpr Kind kKind = Kind::data;
+  static constexpr std::size_t kBytes = Ends::kBytes + 40;
+  Ends ends;
+  Sequence sequence{};
+  std::uint32_t tag = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t total = 0;
+  Sequence acknowledged{};  // all messages of the reverse flow below this one have been accepted
+
+  // What can be said of the bytes without knowing the flow; every hop checks it, so that no hop is blamed for another.
+  bool carries(std::size_t tail_bytes) const { return tail_bytes <= kChunkBytes && tail_bytes <= total - offset; }
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// Target -> source: send bytes [from, to) of message `sequence`, again where they were sent before.
+struct Grant {
+  static constexpr Kind kKind = Kind::grant;
+  static constexpr std::size_t kBytes = Ends::kBytes + 24;
+  Ends ends;  // of this frame: ends.source is the message's target
+  Sequence sequence{};
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// Target -> source: message `sequence` is here and will be received; so is everything below `cumulative`.
+struct Accept {
+  static constexpr Kind kKind = Kind::accept;
+  static constexpr std::size_t kBytes = Ends::kBytes + 16;
+  Ends ends;
+  Sequence sequence{};
+  Sequence cumulative{};
+
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// Whoever can't pass a Data frame on, or the target that takes no more -> its source: `sequence` won't arrive.
+struct Undeliverable {
+  static constexpr Kind kKind = Kind::undeliverable;
+  static constexpr std::size_t kReasonBytes = 256;
+  Ends ends;  // those of the Data frame, reversed, whoever sends this
+  Sequence sequence{};
+  std::string reason;
+
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+}  // namespace banyan::wire

@@ -1,0 +1,87 @@
+#include "wire/point_to_point.hh"
+
+#include <gtest/gtest.h>
+
+#include "wire/codec_checks.hh"
+
+namespace banyan::wire {
+namespace {
+
+constexpr Ends kEnds{Rank{1}, Rank{2}, Incarnation{0x1111'2222'3333'4444}, Incarnation{0x5555'6666'7777'8888}};
+
+TEST(Ends, reversed_they_name_the_way_back) {
+  const Ends back{Rank{2}, Rank{1}, Incarnation{0x5555'6666'7777'8888}, Incarnation{0x1111'2222'3333'4444}};
+  EXPECT_EQ(kEnds.reversed(), back);
+  EXPECT_EQ(kEnds.reversed().reversed(), kEnds);
+}
+
+TEST(Data, it_arrives_as_it_was_sent) {
+  const Data data{kEnds, Sequence{9}, 0xfeed, 100, 2000, Sequence{5}};
+  const Data copy = round_trip(data);
+  EXPECT_EQ(copy.ends, data.ends);
+  EXPECT_EQ(copy.sequence, data.sequence);
+  EXPECT_EQ(copy.tag, data.tag);
+  EXPECT_EQ(copy.offset, data.offset);
+  EXPECT_EQ(copy.total, data.total);
+  EXPECT_EQ(copy.acknowledged, data.acknowledged);
+  expect_exact_length(data);
+  expect_harmless(data, 1);
+}
+
+TEST(Grant, it_arrives_as_it_was_sent) {
+  const Grant grant{kEnds, Sequence{9}, 100, 2000};
+  const Grant copy = round_trip(grant);
+  EXPECT_EQ(copy.ends, grant.ends);
+  EXPECT_EQ(copy.sequence, grant.sequence);
+  EXPECT_EQ(copy.from, grant.from);
+  EXPECT_EQ(copy.to, grant.to);
+  expect_exact_length(grant);
+  expect_harmless(grant, 2);
+}
+
+TEST(Accept, it_arrives_as_it_was_sent) {
+  const Accept accept{kEnds, Sequence{9}, Sequence{8}};
+  const Accept copy = round_trip(accept);
+  EXPECT_EQ(copy.ends, accept.ends);
+  EXPECT_EQ(copy.sequence, accept.sequence);
+  EXPECT_EQ(copy.cumulative, accept.cumulative);
+  expect_exact_length(accept);
+  expect_harmless(accept, 3);
+}
+
+TEST(Undeliverable, it_arrives_as_it_was_sent) {
+  const Undeliverable news{kEnds, Sequence{9}, "the rank has left"};
+  const Undeliverable copy = round_trip(news);
+  EXPECT_EQ(copy.ends, news.ends);
+  EXPECT_EQ(copy.sequence, news.sequence);
+  EXPECT_EQ(copy.reason, news.reason);
+  expect_exact_length(news);
+  expect_harmless(news, 4);
+}
+
+TEST(Data, a_place_beyond_the_message_or_a_message_beyond_the_limit_is_refused) {
+  EXPECT_TRUE(accepted(Data{kEnds, {}, 0, kMaxMessageBytes, kMaxMessageBytes, {}}));
+  EXPECT_FALSE(accepted(Data{kEnds, {}, 0, 0, kMaxMessageBytes + 1, {}}));
+  EXPECT_FALSE(accepted(Data{kEnds, {}, 0, 11, 10, {}}));
+}
+
+TEST(Data, a_frame_carries_a_chunk_at_most_and_no_more_than_is_left_of_its_message) {
+  const Data data{kEnds, {}, 0, 100, 100'000, {}};
+  EXPECT_TRUE(data.carries(0));
+  EXPECT_TRUE(data.carries(kChunkBytes));
+  EXPECT_FALSE(data.carries(kChunkBytes + 1));
+  const Data last{kEnds, {}, 0, 90, 100, {}};
+  EXPECT_TRUE(last.carries(10));
+  EXPECT_FALSE(last.carries(11));
+}
+
+TEST(Grant, one_that_is_backwards_or_too_large_is_refused) {
+  EXPECT_TRUE(accepted(Grant{kEnds, {}, 5, 5}));
+  EXPECT_FALSE(accepted(Grant{kEnds, {}, 6, 5}));
+  EXPECT_TRUE(accepted(Grant{kEnds, {}, kMaxMessageBytes - kMaxGrantBytes, kMaxMessageBytes}));
+  EXPECT_FALSE(accepted(Grant{kEnds, {}, 0, kMaxGrantBytes + 1}));
+  EXPECT_FALSE(accepted(Grant{kEnds, {}, kMaxMessageBytes, kMaxMessageBytes + 1}));
+}
+
+}  // namespace
+}  // namespace banyan::wire

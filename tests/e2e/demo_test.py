@@ -1,0 +1,139 @@
+"""The demo in every way to start it: it checks each operation itself, so it suffices that it says ok everywhere."""
+
+import json
+import random
+import subprocess
+import unittest
+
+import jobs
+
+FIELDS = ["ranks", "hosts", "depth", "ok", "cold_start_ms", "start_ms", "broadcast_ms", "allgather_ms", "barrier_ms",
+          "send_recv_ms", "max_tree_links", "max_local_links"]
+OPERATIONS = ["start, cold", "start, second job", "broadcast", "allgather", "gather", "scatter", "reduce", "allreduce",
+              "barrier", "send/recv, ring", "send/recv, far pairs"]
+
+
+def run(*command, **variables):
+    return subprocess.run([str(word) for word in command], text=True, capture_output=True, stdin=subprocess.DEVNULL,
+                          timeout=jobs.DEADLINE_S, env=jobs.environment(**variables))
+
+
+class Demo(unittest.TestCase):
+    def report(self, done):
+        """The one line that rank 0 printed; everything went well."""
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        lines = [line[line.index("{"):] for line in done.stdout.splitlines() if "{" in line]
+        self.assertEqual(len(lines), 1, done.stdout)
+        report = json.loads(lines[0])
+        self.assertEqual(list(report), FIELDS)
+        self.assertIs(report["ok"], True)
+        for field in FIELDS:
+            if field.endswith("_ms"):
+                self.assertGreater(report[field], 0, field)
+        return report
+
+    def test_it_runs_under_banyan_run_on_one_host(self):
+        for ranks in (1, 2, 8) if jobs.SANITIZED else (1, 2, 8, 64):
+            with self.subTest(ranks=ranks):
+                report = self.report(run(jobs.BANYAN, "run", "-n", ranks, "--", jobs.DEMO, "--json"))
+                self.assertEqual((report["ranks"], report["hosts"]), (ranks, 1))
+
+    def test_it_runs_on_many_hosts_that_one_machine_plays(self):
+        ranks = 16 if jobs.SANITIZED else 64
+        done = run(jobs.BANYAN, "run", "-n", ranks, "--ranks-per-host", 2, "--", jobs.DEMO, "--json", BANYAN_FAN_OUT=3)
+        report = self.report(done)
+        self.assertEqual((report["ranks"], report["hosts"]), (ranks, ranks // 2))
+        self.assertGreaterEqual(report["depth"], 2)
+        # The root has one place more, and a root that another rank of its host leads counts that leader as a child.
+        self.assertLessEqual(report["max_tree_links"], 3 + 2)
+        self.assertGreaterEqual(report["max_local_links"], 1)
+
+    def test_it_runs_over_tcp_alone(self):
+        report = self.report(run(jobs.BANYAN, "run", "-n", 8, "--", jobs.DEMO, "--json", BANYAN_TRANSPORT="tcp"))
+        self.assertEqual((report["ranks"], report["max_local_links"]), (8, 0))
+
+    def test_without_json_it_prints_a_row_for_each_operation(self):
+        done = run(jobs.BANYAN, "run", "-n", 4, "--", jobs.DEMO)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("4 ranks on 1 host", done.stdout)
+        for operation in OPERATIONS:
+            self.assertRegex(done.stdout, rf"{operation} +ok +\d+\.\d\d\d")
+        self.assertNotIn("{", done.stdout)
+
+    def test_it_runs_by_hand_in_any_order_with_rank_0_last(self):
+        ranks = 8
+        for attempt in range(3):
+            order = list(range(1, ranks))
+            random.Random(attempt).shuffle(order)
+            with self.subTest(order=order):
+                port = jobs.free_port()
+                processes = [self.by_hand(rank, ranks, port) for rank in order + [0]]
+                ended = [(process.communicate(timeout=jobs.DEADLINE_S), process.returncode) for process in processes]
+                for (_, err), code in ended:
+                    self.assertEqual(code, 0, err)
+                self.assertEqual(json.loads(ended[-1][0][0])["ranks"], ranks)
+
+    @staticmethod
+    def by_hand(rank, ranks, port):
+        command = [jobs.DEMO, "--json", "--rank", rank, "--ranks", ranks, "--address", "localhost", "--port", port]
+        return subprocess.Popen([str(word) for word in command + ["--timeout", 30]], text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=jobs.environment())
+
+    def test_without_a_secret_rank_0_alone_warns_and_only_once(self):
+        port = jobs.free_port()
+        processes = [self.by_hand(rank, 3, port) for rank in range(3)]
+        warnings = [process.communicate(timeout=jobs.DEADLINE_S)[1].count("NO JOB SECRET") for process in processes]
+        self.assertEqual(warnings, [1, 0, 0])
+
+    def test_it_runs_over_ipv6(self):
+        port = jobs.free_port()
+        command = [jobs.DEMO, "--json", "--address", "::1", "--port", str(port), "--ranks", "2", "--rank"]
+        other = subprocess.Popen([*command, "1"], env=jobs.environment(), stderr=subprocess.PIPE, text=True)
+        self.report(run(*command, 0))
+        _, err = other.communicate(timeout=jobs.DEADLINE_S)
+        self.assertEqual(other.returncode, 0, err)
+
+    @unittest.skipUnless(jobs.tool("mpirun"), "mpirun is not installed")
+    def test_it_runs_under_open_mpi(self):
+        report = self.report(run("mpirun", "--allow-run-as-root", "--oversubscribe", "-np", 4, jobs.DEMO, "--json"))
+        self.assertEqual((report["ranks"], report["hosts"]), (4, 1))
+
+    def test_it_finds_what_slurm_and_torchrun_say(self):
+        slurm = {"SLURM_NTASKS": 2, "SLURM_JOB_ID": random.randrange(1 << 30), "SLURM_STEP_ID": 0, "SLURM_NODEID": 0,
+                 "SLURM_STEP_NODELIST": "localhost"}
+        torchrun = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0, "MASTER_ADDR": "localhost",
+                    "MASTER_PORT": random.randrange(1 << 16), "TORCHELASTIC_RUN_ID": "none"}
+        for launcher, rank in ((slurm, "SLURM_PROCID"), (torchrun, "RANK")):
+            with self.subTest(rank):
+                other = subprocess.Popen([jobs.DEMO], env=jobs.environment(**launcher, **{rank: 1}),
+                                         stderr=subprocess.PIPE, text=True)
+                self.report(run(jobs.DEMO, "--json", **launcher, **{rank: 0}))
+                _, err = other.communicate(timeout=jobs.DEADLINE_S)
+                self.assertEqual(other.returncode, 0, err)
+
+    def test_two_jobs_at_once_on_one_host_never_mix(self):
+        command = [jobs.BANYAN, "run", "-n", "8", "--", jobs.DEMO, "--json"]
+        several = [subprocess.Popen(command, env=jobs.environment(), stdin=subprocess.DEVNULL, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+        for process in several:
+            out, err = process.communicate(timeout=jobs.DEADLINE_S)
+            self.report(subprocess.CompletedProcess(command, process.returncode, out, err))
+
+    def test_its_help_says_how_to_start_it(self):
+        done = run(jobs.DEMO, "--help")
+        self.assertEqual(done.returncode, 0)
+        for word in ("--rank", "--ranks", "--address", "--port", "--timeout", "--json", "BANYAN_"):
+            self.assertIn(word, done.stdout)
+
+
+class OtherExamples(unittest.TestCase):
+    def test_hello_says_what_each_rank_heard(self):
+        done = run(jobs.BANYAN, "run", "-n", 3, "--", jobs.BIN / "hello_bootstrap")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for rank in range(3):
+            self.assertIn(f"rank {rank} heard: hello from rank 0", done.stdout)
+        self.assertIn("a word from rank 2", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
