@@ -220,6 +220,23 @@ TEST(CollectivesFailures, an_allgather_beyond_the_greatest_message_fails_on_all_
   }
   EXPECT_TRUE(job.tree.refusals().empty());
   EXPECT_EQ(job.operations_kept(), 0u);
+  EXPECT_LT(job.tree.bytes_sent(Rank{1}), 10'000u) << "the votes alone tell that it is too much";
+}
+
+TEST(CollectivesFailures, a_call_that_timed_out_is_not_taken_for_one_that_went_well) {
+  CollectivesJob job({.world_size = 3, .ranks_per_host = 1, .fan_out = 2}, 1);
+  job.call(Rank{1}, broadcast(Rank{0}), 1s);
+  job.run_for(2s);
+  ASSERT_NE(job.failure(Rank{1}, CallId{0}), nullptr);
+  job.call(Rank{0}, broadcast(Rank{0}, Payload::copy("late")));
+  job.run();
+  job.call(Rank{2}, barrier());
+  job.run();
+  ASSERT_NE(job.failure(Rank{2}, CallId{0}), nullptr);
+  EXPECT_EQ(job.failure(Rank{2}, CallId{0})->code, FailureCode::mismatch);
+  job.call(Rank{1}, barrier());
+  job.run();
+  EXPECT_EQ(job.failure(Rank{1}, CallId{1}), nullptr) << "its caller knows of the failure already";
 }
 
 // --- deadlines and who is missing
@@ -399,6 +416,21 @@ TEST(CollectivesFailures, calls_that_wait_behind_the_window_time_out_naming_thos
   EXPECT_EQ(job.operations_kept(), 0u);
 }
 
+TEST(CollectivesFailures, operations_that_failed_don_t_keep_the_root_from_asking_who_is_missing_from_later_ones) {
+  CollectivesJob job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2}, 3);
+  for (int i = 0; i < 6; ++i) {
+    for (std::uint32_t rank = 0; rank < 5; ++rank) job.call(Rank{rank}, rank == 0 ? allgather({}) : barrier());
+  }
+  job.run();
+  ASSERT_NE(job.failure(Rank{0}, CallId{5}), nullptr) << "all six have failed, though rank 5 has not called them";
+  job.call_all(barrier(), 3s, ranks({5}));
+  job.run_for(4s);
+  for (std::uint32_t rank = 0; rank < 5; ++rank) {
+    ASSERT_NE(job.failure(Rank{rank}, CallId{6}), nullptr);
+    EXPECT_EQ(job.failure(Rank{rank}, CallId{6})->ranks, ranks({5})) << job.failure(Rank{rank}, CallId{6})->text;
+  }
+}
+
 TEST(CollectivesFailures, a_late_result_is_dropped_and_the_next_operation_is_not_confused) {
   CollectivesJob job({.world_size = 5, .ranks_per_host = 1, .fan_out = 2}, 3);
   for (std::uint32_t rank = 0; rank < 4; ++rank)
@@ -484,6 +516,53 @@ TEST(CollectivesFailures, operations_that_lack_a_left_ranks_call_fail_everywhere
     EXPECT_EQ(job.operations_kept(), 0u);
     if (HasFailure()) return;
   }
+}
+
+void leave(CollectivesJob& job, Rank leaver) {
+  const Rank above = job.tree.topology(leaver).parent().rank;
+  job.tree.topology(above).remove_child(job.tree.link(above, leaver));
+  job.at(above).on_child_left(job.now, job.tree.link(above, leaver));
+}
+
+TEST(CollectivesFailures, a_gather_for_a_rank_that_has_left_does_not_stop_the_root) {
+  CollectivesJob job({.world_size = 3, .ranks_per_host = 1, .fan_out = 2}, 1);
+  leave(job, Rank{1});
+  const CallId id = job.call(Rank{2}, gather(Rank{1}, pattern(1, 60'000)));
+  job.run();
+  job.call(Rank{2}, barrier());
+  job.run();
+  EXPECT_EQ(job.failure(Rank{2}, id), nullptr) << "its own part was done";
+  ASSERT_NE(job.failure(Rank{2}, CallId{1}), nullptr);
+  EXPECT_EQ(job.failure(Rank{2}, CallId{1})->ranks, ranks({1}));
+}
+
+TEST(CollectivesFailures, a_departure_is_told_even_if_the_first_operation_that_lacks_it_failed_already) {
+  CollectivesJob job({.world_size = 9, .ranks_per_host = 1, .fan_out = 2}, 1);
+  // A leaf three links below the root.
+  Rank leaver{};
+  for (std::uint32_t i = 1; i < 9; ++i) {
+    const Rank above = job.tree.topology(Rank{i}).parent().rank;
+    if (above == kRootRank || !job.tree.topology(Rank{i}).children().empty()) continue;
+    if (job.tree.topology(above).parent().rank != kRootRank) leaver = Rank{i};
+  }
+  ASSERT_NE(leaver, Rank{});
+  const RankSet gone = RankSet::single(leaver);
+  const Rank odd = job.tree.topology(job.tree.topology(leaver).parent().rank).parent().rank;
+  for (std::uint32_t i = 0; i < 9; ++i) {
+    if (Rank{i} != leaver) job.call(Rank{i}, Rank{i} == odd ? barrier() : allgather(pattern(i, 60'000)));
+  }
+  job.run();
+  leave(job, leaver);
+  job.run();
+  job.call_all(barrier(), kForever, gone);
+  job.run();
+  for (std::uint32_t i = 0; i < 9; ++i) {
+    if (Rank{i} == leaver) continue;
+    ASSERT_NE(job.failure(Rank{i}, CallId{1}), nullptr) << "rank " << i;
+    EXPECT_EQ(job.failure(Rank{i}, CallId{1})->code, FailureCode::rank_left);
+    EXPECT_EQ(job.failure(Rank{i}, CallId{1})->ranks, gone);
+  }
+  EXPECT_EQ(job.operations_kept(), 0u);
 }
 
 TEST(CollectivesFailures, ranks_that_leave_when_all_is_done_disturb_nobody) {

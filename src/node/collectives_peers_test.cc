@@ -117,6 +117,14 @@ TEST_F(CollectivesPeers, what_only_the_root_knows_comes_from_above_and_once) {
   EXPECT_FALSE(down(Frame(Part::retired, 0, {})));
 }
 
+TEST_F(CollectivesPeers, a_child_that_counts_too_many_missing_does_not_make_its_parent_count_more_than_there_are) {
+  MissingRanks all;
+  for (std::uint32_t i = 0; i < 5; ++i) all.insert(Rank{i});
+  EXPECT_TRUE(give(child, below_child, Frame(Part::missing, 0, kBarrier).with(all.write())));
+  job.run_for(2s);
+  EXPECT_TRUE(job.tree.refusals().empty());
+}
+
 TEST_F(CollectivesPeers, a_barrier_has_no_bytes) {
   EXPECT_FALSE(up(Frame(Part::data, 0, kBarrier)));
   EXPECT_FALSE(down(Frame(Part::data, 0, kBarrier).place(0, 1).with(Payload::copy("x"))));

@@ -357,5 +357,36 @@ TEST(Collectives, misuse_is_answered_at_once_and_uses_up_no_place_in_the_order) 
   EXPECT_NE(job.result<Payload>(Rank{1}, CallId{5}), nullptr);
 }
 
+TEST(Collectives, votes_run_ahead_of_the_bytes_by_one_window_of_operations_at_most) {
+  CollectivesJob job({.world_size = 4, .ranks_per_host = 1, .fan_out = 2}, 5);
+  const Payload vector = pattern(1, 512 * 1024);
+  constexpr std::uint64_t kCalls = 300;
+  for (std::uint64_t i = 0; i < kCalls; ++i) {
+    job.call_all(allreduce(Reduction::bit_xor, ElementType::uint8, vector));
+  }
+  std::uint64_t ahead = 0;
+  job.tree.run([&](Rank at, LinkId from, const wire::Frame& frame) {
+    const auto head = wire::decode_with_tail<wire::Collective>(frame.body)->message;
+    const std::uint64_t done = job.tree.completions(job.tree.neighbour(at, from)).size();
+    if (head.part == wire::Part::vote && raw(head.sequence) > done) ahead = std::max(ahead, raw(head.sequence) - done);
+    return job.deliver(at, from, frame);
+  });
+  EXPECT_LE(ahead, kMaxCollectivesInFlight);
+  for (std::uint32_t i = 0; i < 4; ++i) EXPECT_EQ(job.tree.completions(Rank{i}).size(), kCalls);
+  EXPECT_TRUE(job.tree.refusals().empty());
+}
+
+TEST(Collectives, what_many_send_to_one_before_all_have_called_is_bounded_together) {
+  CollectivesJob job({.world_size = 64, .ranks_per_host = 4, .fan_out = 4}, 5);
+  const RankSet late = RankSet::single(Rank{63});
+  for (std::uint32_t i = 0; i < kMaxCollectivesInFlight; ++i) {
+    job.call_all(i % 2 == 0 ? allgather(pattern(i, 40'000)) : gather(Rank{0}, pattern(i, 40'000)), kForever, late);
+  }
+  job.run();
+  std::uint64_t at_the_root = 0;
+  for (const Neighbour& child : job.tree.topology(kRootRank).children()) at_the_root += job.tree.bytes_sent(child.rank);
+  EXPECT_LT(at_the_root, 64u * 1024 * 1024);
+}
+
 }  // namespace
 }  // namespace banyan::node

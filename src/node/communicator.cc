@@ -149,8 +149,12 @@ void Communicator::announce_as_root(Index index, Operation& operation, bool defe
 bool Communicator::start_next() {
   // The root knows first what is retired; its neighbours must know too before they get what builds on it.
   const Index known_to_all = topology_.is_root() ? announced_ : retired_;
-  Operation* operation = started_ < known_to_all + kMaxCollectivesInFlight ? find(started_) : nullptr;
+  Operation* operation = find(started_);
   if (operation == nullptr || !operation->waiting) return false;
+  // All may have called long before the bytes have come: those, too, may fall behind by one window only. The oldest
+  // operation of all can always start, so nobody waits for one that waits for him.
+  const Index oldest = std::min(known_to_all, operations_.begin()->first);
+  if (started_ >= oldest + kMaxCollectivesInFlight) return false;
   const Index index = started_++;
   Collective collective = *std::exchange(operation->waiting, std::nullopt);
   // A call that contradicts the others' has lost; it counts as called all the same.
@@ -175,7 +179,9 @@ void Communicator::settle(Index index) {
     if (auto result = operation->algorithm->take_result()) complete(*operation, index, *std::move(result));
   }
   const bool over = operation->failed || (operation->algorithm && operation->algorithm->finished());
-  if (over && index < voted_ && !operation->pending) operations_.erase(index);
+  if (!over || index >= voted_ || operation->pending) return;
+  if (operation->failed_here) remember_failed_here(index);
+  operations_.erase(index);
 }
 
 void Communicator::retire(Index count) { retired_ = std::max(retired_, count); }

@@ -116,6 +116,7 @@ class Communicator {
   void apply_failure(Index index, const Failure& failure);
   void break_from(Index index, const Failure& failure);
   void fail_next_after(Index index, const Failure& failure);
+  void remember_failed_here(Index index);
   Failure failure_of(FailureCode code, RankSet ranks, std::string text) const;
 
   // Who is missing; communicator_roll_call.cc.
@@ -148,6 +149,7 @@ class Communicator {
   std::map<Index, Operation> operations_;
   std::set<std::pair<Time, Index>> deadlines_;  // of pending calls
   std::map<Index, Failure> failed_;             // the root's words, the latest kMaxFailedKept
+  std::set<Index> failed_here_;                 // calls that failed here and are over, the latest kMaxFailedKept
   std::optional<Failure> next_fails_;           // an operation failed elsewhere that was completed here
   std::optional<LeftChild> left_child_;
   bool left_child_reported_ = false;

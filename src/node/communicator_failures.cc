@@ -67,8 +67,9 @@ void Communicator::apply_failure(Index index, const Failure& failure) {
   if (!failed_.emplace(index, failure).second) return;
   if (failed_.size() > kMaxFailedKept) failed_.erase(failed_.begin());
   Operation* operation = find(index);
-  const bool completed_well =
-      index < called_ && (operation == nullptr || (!operation->pending && !operation->failed_here));
+  const bool ended_here = operation == nullptr || !operation->pending;
+  const bool failed_here = operation == nullptr ? failed_here_.contains(index) : operation->failed_here;
+  const bool completed_well = index < called_ && ended_here && !failed_here;
   if (completed_well) fail_next_after(index, failure);
   if (operation == nullptr) return;
   operation->failed = true;
@@ -82,6 +83,11 @@ void Communicator::break_from(Index index, const Failure& failure) {
   const auto first = operations_.lower_bound(index);
   for (auto at = first; at != operations_.end(); ++at) fail(at->second, at->first, failure);
   operations_.erase(first, operations_.end());
+}
+
+void Communicator::remember_failed_here(Index index) {
+  failed_here_.insert(index);
+  if (failed_here_.size() > kMaxFailedKept) failed_here_.erase(failed_here_.begin());
 }
 
 // What was completed here has failed elsewhere: this rank hears of it by its next call, pending or to come.

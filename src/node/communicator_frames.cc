@@ -106,7 +106,11 @@ bool Communicator::on_failed(LinkId from, const wire::Collective& head, const Pa
     apply_failure(index, failure);
   } else {
     Operation* operation = find(index);
-    if (failed_.contains(index) || (operation != nullptr && operation->contested)) return true;
+    // That a rank has left concerns later operations too: no other failure of this one stands for it.
+    const bool told = failure.code == FailureCode::rank_left
+                          ? broken_ && broken_->from <= index
+                          : failed_.contains(index) || (operation != nullptr && operation->contested);
+    if (told) return true;
     if (operation != nullptr) operation->contested = true;
     links_.send_control(links_.parent(), head, tail);
   }

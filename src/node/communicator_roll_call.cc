@@ -49,9 +49,11 @@ bool Communicator::wants_roll_call(const Operation& operation) {
 
 void Communicator::take_roll_calls(Time now) {
   std::size_t most = topology_.is_root() ? kMaxRollCalls : 1;
-  for (auto at = operations_.lower_bound(voted_); at != operations_.end() && most > 0; ++at, --most) {
+  for (auto at = operations_.lower_bound(voted_); at != operations_.end() && most > 0; ++at) {
     auto& [index, operation] = *at;
-    if (!wants_roll_call(operation) || operation.next_question > now) continue;
+    if (!wants_roll_call(operation)) continue;
+    --most;
+    if (operation.next_question > now) continue;
     if (topology_.is_root()) {
       ask_as_root(now, index, operation);
     } else {
@@ -64,9 +66,11 @@ void Communicator::take_roll_calls(Time now) {
 Time Communicator::next_roll_call() const {
   Time next = kNever;
   std::size_t most = topology_.is_root() ? kMaxRollCalls : 1;
-  for (auto at = operations_.lower_bound(voted_); at != operations_.end() && most > 0; ++at, --most) {
+  for (auto at = operations_.lower_bound(voted_); at != operations_.end() && most > 0; ++at) {
     const Operation& operation = at->second;
-    if (wants_roll_call(operation)) next = std::min(next, operation.next_question);
+    if (!wants_roll_call(operation)) continue;
+    --most;
+    next = std::min(next, operation.next_question);
   }
   return next;
 }
@@ -87,6 +91,8 @@ RollCall::Answer Communicator::answer(Index index, const Operation& operation) c
       answer.provisional = true;
     }
   }
+  // Children that count one another's ranks, or more than there are, don't make this rank break the protocol.
+  answer.missing.count = std::min<std::uint64_t>(answer.missing.count, topology_.world_size());
   return answer;
 }
 
@@ -174,7 +180,7 @@ bool Communicator::on_missing(Time now, LinkId from, const wire::Collective& hea
 void Communicator::expire(Index index) {
   Operation& operation = operations_.at(index);
   fail(operation, index, timeout_of(index, operation));
-  settle(index);
+  progress(index);
 }
 
 Failure Communicator::timeout_of(Index index, const Operation& operation) const {
