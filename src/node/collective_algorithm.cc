@@ -1,5 +1,7 @@
 #include "node/collective_algorithm.hh"
 
+#include <algorithm>
+
 #include "base/assert.hh"
 #include "node/collective_broadcast.hh"
 #include "node/collective_gather.hh"
@@ -9,6 +11,12 @@
 namespace banyan::node {
 
 using wire::CollectiveKind;
+
+std::uint64_t eager_bytes(CollectiveKind kind, std::uint32_t world_size) {
+  const bool many_to_one = kind == CollectiveKind::gather || kind == CollectiveKind::allgather ||
+                           kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce;
+  return many_to_one ? std::min(kEagerCollectiveBytes, kEagerManyToOneBytes / world_size) : kEagerCollectiveBytes;
+}
 
 std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head) {
   switch (head.call.kind) {

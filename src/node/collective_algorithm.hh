@@ -28,6 +28,9 @@ class CollectiveAlgorithm {
   virtual bool deferred() const { return false; }
   // The whole subtree has called; its vote goes up as soon as this returns.
   virtual void before_vote() {}
+  // At the root, once all have voted: an allgather's contributions are so many bytes together (kMaxMessageBytes: or more).
+  // Asked for failure() afterwards.
+  virtual void on_total(std::uint64_t /*bytes*/) {}
   // All ranks have called.
   virtual void on_go() { has_go_ = true; }
   // The parent has room for the bytes before `offset`. False: it has no reason to say so.
@@ -61,6 +64,9 @@ class CollectiveAlgorithm {
  private:
   bool has_go_ = false;
 };
+
+// What one rank may send of an operation before all have called it; all ranks come to the same answer.
+std::uint64_t eager_bytes(wire::CollectiveKind kind, std::uint32_t world_size);
 
 // `head.call` is valid.
 std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head);

@@ -1,6 +1,18 @@
 #include "node/collective_gather.hh"
 
 namespace banyan::node {
+namespace {
+
+Failure too_large() {
+  return {FailureCode::too_large,
+          Phase::running,
+          {},
+          {},
+          "the contributions to allgather() are too many bytes together; the limit is " +
+              std::to_string(kMaxMessageBytes)};
+}
+
+}  // namespace
 
 GatherAlgorithm::GatherAlgorithm(CollectiveLinks& links, const wire::Collective& head)
     : CollectiveAlgorithm(links, head), collector_rank_(for_everyone() ? kRootRank : head.call.root) {
@@ -10,13 +22,17 @@ GatherAlgorithm::GatherAlgorithm(CollectiveLinks& links, const wire::Collective&
 void GatherAlgorithm::start(Collective call) {
   called_ = true;
   contribution_ = std::move(call.contribution);
-  deferred_ = !is_collector() && contribution_.size() > kEagerCollectiveBytes;
+  deferred_ = !is_collector() && contribution_.size() > eager_bytes(head_.call.kind, links_.world_size());
   if (!deferred_) contribute();
 }
 
 void GatherAlgorithm::before_vote() {
   voted_ = true;
   flush(kNoLink);
+}
+
+void GatherAlgorithm::on_total(std::uint64_t bytes) {
+  if (bytes + links_.world_size() * kPartLengthBytes > kMaxMessageBytes) failure_ = too_large();
 }
 
 void GatherAlgorithm::on_go() {
@@ -62,7 +78,7 @@ bool GatherAlgorithm::collect(LinkId from, Payload tail) {
   while (cursor.remaining() > 0) {
     const auto entry = read_entry(cursor, links_.world_size());
     if (!entry || hop_to(entry->rank) != from) return false;
-    if (entry->total > kEagerCollectiveBytes && !has_go()) return false;
+    if (entry->total > eager_bytes(head_.call.kind, links_.world_size()) && !has_go()) return false;
     if (!collector_->accept(*entry, cursor.take(entry->bytes))) return false;
   }
   finish_if_complete();
@@ -74,13 +90,9 @@ void GatherAlgorithm::finish_if_complete() {
   std::vector<Payload> parts = collector_->take();
   if (for_everyone()) {
     const Payload stream = join_parts(parts);
+    // More than the votes had said.
     if (stream.size() > kMaxMessageBytes) {
-      failure_ = Failure{FailureCode::too_large,
-                         Phase::running,
-                         {},
-                         {},
-                         "the contributions to allgather() are " + std::to_string(stream.size()) +
-                             " bytes together; the limit is " + std::to_string(kMaxMessageBytes)};
+      failure_ = too_large();
       return;
     }
     head_.total = stream.size();

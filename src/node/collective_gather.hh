@@ -16,6 +16,7 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   void start(Collective call) override;
   bool deferred() const override { return deferred_; }
   void before_vote() override;
+  void on_total(std::uint64_t bytes) override;
   void on_go() override;
   bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) override;
   bool finished() const override { return done_; }

@@ -12,7 +12,7 @@ std::uint64_t bytes_of(const wire::CallSignature& call) { return call.count * wi
 ReductionAlgorithm::ReductionAlgorithm(CollectiveLinks& links, const wire::Collective& head)
     : CollectiveAlgorithm(links, head),
       chunks_(chunk_count(bytes_of(head.call))),
-      deferred_(bytes_of(head.call) > kEagerCollectiveBytes),
+      deferred_(bytes_of(head.call) > eager_bytes(head.call.kind, links.world_size())),
       may_send_(deferred_ ? 0 : chunks_),
       granted_(may_send_),
       from_child_(links.child_count(), 0) {

@@ -2,7 +2,7 @@
 // they are combined (own, then the children in the order of Topology::children()) and sent up. The tree's root holds
 // the result, so that all ranks get the same bits, and streams it down to all (allreduce) or to one rank (reduce).
 //
-// A vector above kEagerCollectiveBytes waits for `go` and then moves within a window, so that a node never holds more
+// A vector above eager_bytes() waits for `go` and then moves within a window, so that a node never holds more
 // than the window of each child: with `go` a child may send kReductionWindow chunks, and each time its parent has
 // combined half of a window it says how far the child may go on.
 #pragma once

@@ -6,11 +6,6 @@
 #include "node/collective_entries.hh"
 
 namespace banyan::node {
-namespace {
-
-constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
-
-}  // namespace
 
 bool is_chunk(const wire::Collective& head, const Payload& tail) {
   return head.offset % kChunkBytes == 0 && head.offset <= head.total &&
@@ -29,7 +24,7 @@ bool IncomingStream::accept(const wire::Collective& head, const Payload& tail) {
 
 Payload join_parts(const std::vector<Payload>& parts) {
   Payload stream;
-  Writer small(parts.size() * kLengthBytes);
+  Writer small(parts.size() * kPartLengthBytes);
   for (const Payload& part : parts) small.number(std::uint64_t{part.size()});
   for (const Payload& part : parts) {
     if (part.size() < kCopyBelowBytes) {
@@ -44,7 +39,7 @@ Payload join_parts(const std::vector<Payload>& parts) {
 }
 
 std::optional<std::vector<Payload>> split_parts(const Payload& stream, std::uint32_t world_size) {
-  const std::size_t lengths_bytes = world_size * kLengthBytes;
+  const std::size_t lengths_bytes = world_size * kPartLengthBytes;
   if (stream.size() < lengths_bytes) return std::nullopt;
   PayloadCursor cursor(stream);
   const Payload lengths = cursor.take(lengths_bytes);

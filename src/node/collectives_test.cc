@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "node/collective_algorithm.hh"
 #include "node/collectives_job.hh"
 
 namespace banyan::node {
@@ -374,6 +375,15 @@ TEST(Collectives, votes_run_ahead_of_the_bytes_by_one_window_of_operations_at_mo
   EXPECT_LE(ahead, kMaxCollectivesInFlight);
   for (std::uint32_t i = 0; i < 4; ++i) EXPECT_EQ(job.tree.completions(Rank{i}).size(), kCalls);
   EXPECT_TRUE(job.tree.refusals().empty());
+}
+
+TEST(Collectives, small_contributions_wait_for_nobody_in_large_jobs_too) {
+  for (const auto kind : {CollectiveKind::allgather, CollectiveKind::gather, CollectiveKind::allreduce}) {
+    EXPECT_EQ(eager_bytes(kind, 2), kEagerCollectiveBytes);
+    EXPECT_GE(eager_bytes(kind, 1024), 128u);
+    EXPECT_EQ(eager_bytes(kind, kMaxWorldSize), 0u);
+  }
+  EXPECT_EQ(eager_bytes(CollectiveKind::broadcast, kMaxWorldSize), kEagerCollectiveBytes);
 }
 
 TEST(Collectives, what_many_send_to_one_before_all_have_called_is_bounded_together) {

@@ -123,10 +123,12 @@ bool Communicator::vote_next() {
   }
   if (topology_.is_root()) {
     retire(index + 1);
+    if (operation->algorithm) operation->algorithm->on_total(operation->bytes);
     announce_as_root(index, *operation, deferred);
   } else {
     wire::Collective vote = head_of(wire::Part::vote, index, operation);
     vote.deferred = deferred;
+    vote.total = operation->bytes;
     links_.send_data(links_.parent(), vote);
   }
   settle(index);
@@ -135,7 +137,7 @@ bool Communicator::vote_next() {
 
 void Communicator::announce_as_root(Index index, Operation& operation, bool deferred) {
   const bool go = deferred || operation.signature.kind == wire::CollectiveKind::barrier;
-  if (go && operation.algorithm) {
+  if (go && operation.algorithm && !operation.algorithm->failure()) {
     links_.send_data_down(head_of(wire::Part::go, index, &operation));
     announced_ = std::max(announced_, index + 1);
     operation.algorithm->on_go();
@@ -143,6 +145,10 @@ void Communicator::announce_as_root(Index index, Operation& operation, bool defe
     announced_ = retired_;
     links_.send_data_down(head_of(wire::Part::retired, retired_ - 1, nullptr));
   }
+}
+
+void Communicator::add_bytes(Operation& operation, std::uint64_t bytes) {
+  operation.bytes = std::min(operation.bytes + bytes, kMaxMessageBytes);
 }
 
 // Starts the oldest call that waits, if it fits into the window.
@@ -157,6 +163,7 @@ bool Communicator::start_next() {
   if (started_ >= oldest + kMaxCollectivesInFlight) return false;
   const Index index = started_++;
   Collective collective = *std::exchange(operation->waiting, std::nullopt);
+  if (collective.call.kind == wire::CollectiveKind::allgather) add_bytes(*operation, collective.contribution.size());
   // A call that contradicts the others' has lost; it counts as called all the same.
   if (operation->algorithm && operation->signature == collective.call)
     operation->algorithm->start(std::move(collective));

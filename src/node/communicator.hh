@@ -7,7 +7,7 @@
 //            the result of an allgather or allreduce, or by a message of its own. A rank starts operation s only when
 //            s < retired + kMaxCollectivesInFlight, which bounds what anybody has to keep for it.
 //   go       Tells that all have called, where somebody waits for that: at a barrier, and before more bytes than
-//            kEagerCollectiveBytes are sent to ranks that may not want them yet.
+//            eager_bytes() are sent to ranks that may not want them yet.
 //   failed   Who sees that two ranks made different calls tells the root, the root tells all; the first word counts.
 //            Votes go on, so that later operations are not concerned. If a rank has left (rank_left), no operation that
 //            lacks its vote can ever be done: that operation and all later ones fail.
@@ -67,6 +67,7 @@ class Communicator {
     std::optional<PendingCall> pending;  // this rank's call, until it is completed
     std::optional<Collective> waiting;   // this rank's call, until it is started
     std::size_t child_votes = 0;
+    std::uint64_t bytes = 0;   // contributed to an allgather here and below by who has called
     bool deferred = false;     // somebody below waits for `go`
     bool contested = false;    // a failure was reported; nothing is completed until the root's word comes
     bool failed = false;       // the root's word has come
@@ -91,6 +92,7 @@ class Communicator {
   bool agree(Index index, Operation& operation, const wire::CallSignature& call, Rank caller);
   void progress(Index index);
   bool vote_next();
+  static void add_bytes(Operation& operation, std::uint64_t bytes);
   void announce_as_root(Index index, Operation& operation, bool deferred);
   bool start_next();
   void settle(Index index);

@@ -43,6 +43,7 @@ bool Communicator::on_vote(Time now, std::size_t child, const wire::Collective& 
   Operation& operation = obtain(now, index);
   ++operation.child_votes;
   operation.deferred = operation.deferred || head.deferred;
+  add_bytes(operation, head.total);
   operation.roll_call.answers.erase(child);
   agree(index, operation, head.call, head.caller);
   progress(index);

@@ -67,7 +67,8 @@ struct Collective {
   Rank caller = kNoRank;     // a rank that made this call, for messages
   Rank about = kNoRank;      // unused in this version
   std::uint64_t offset = 0;  // data: where the tail belongs in the stream; 0 for entries. go: see above
-  std::uint64_t total = 0;   // data: how many bytes the stream has in all; 0 for entries
+  std::uint64_t total = 0;   // data: how many bytes the stream has in all; 0 for entries. vote: what the
+                             // subtree contributes to an allgather; kMaxMessageBytes: or more
 
   void write(Writer& writer) const;
   void read(Reader& reader);
@@ -87,7 +88,7 @@ struct CollectiveEntry {
   void read(Reader& reader);
 };
 
-// After `go` for a reduction above kEagerCollectiveBytes a child may send this many chunks; each further one needs its
+// After `go` for a reduction that is not eager a child may send this many chunks; each further one needs its
 // parent's word. 8 chunks are 256 KiB for each child: 25 Gb/s x 80 us.
 inline constexpr std::uint64_t kReductionWindow = 8;
 
