@@ -801,7 +801,65 @@ TEST(Ending, when_the_root_has_left_calls_fail_at_every_depth) {
     job.run_for(milliseconds(100));
     ASSERT_NE(job.result(i, late), nullptr) << i;
     EXPECT_EQ(std::get<Failure>(job.result(i, late)->result).code, FailureCode::rank_left) << i;
+    EXPECT_EQ(std::get<Failure>(job.result(i, late)->result).ranks, RankSet::single(kRootRank)) << i;
   }
+}
+
+// A rank without children, of a job with one rank on each host.
+std::size_t leaf_of(Job& job) {
+  for (std::size_t i = job.size() - 1;; --i) {
+    if (job[i].engine->statistics().tree_links == 1) return i;
+  }
+}
+
+node::Collective gather_at_root(std::size_t bytes) {
+  const wire::CallSignature gather{.kind = wire::CollectiveKind::gather, .root = kRootRank};
+  return {kWorld, gather, Payload::copy(std::string(bytes, 'g')), {}};
+}
+
+TEST(Ending, a_rank_that_owes_bytes_stays_until_they_have_left) {
+  for_seeds(20, [](std::uint64_t seed, Random&) {
+    Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, seed);
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed());
+    const std::size_t leaver = leaf_of(job);
+    std::vector<CallId> calls(job.size());
+    for (std::size_t i = 1; i < job.size(); ++i) calls[i] = job.call(i, gather_at_root(300'000));
+    job.run_for(milliseconds(50));
+    job.call(leaver, node::Close{});
+    job.run_for(milliseconds(500));
+    EXPECT_FALSE(job[leaver].closed);
+    calls[0] = job.call(0, gather_at_root(300'000));
+    job.run_for(seconds(1));
+    EXPECT_TRUE(job[leaver].closed);
+    const node::Completion* gathered = job.result(0, calls[0]);
+    ASSERT_NE(gathered, nullptr);
+    ASSERT_TRUE(std::holds_alternative<std::vector<Payload>>(gathered->result));
+    EXPECT_EQ(std::get<std::vector<Payload>>(gathered->result)[leaver].size(), 300'000u);
+    job.expect_no_faults();
+  });
+}
+
+TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
+  Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, 3);
+  job.start_all();
+  ASSERT_TRUE(job.run_until_formed());
+  const std::size_t leaver = leaf_of(job);
+  job.call(leaver, gather_at_root(300'000), seconds(100));
+  job.run_for(milliseconds(50));
+  job.call(leaver, node::Close{}, seconds(2));
+  job.run_for(seconds(3));
+  EXPECT_TRUE(job[leaver].closed);
+  for (std::size_t i = 0; i < job.size(); ++i) {
+    if (i == leaver) continue;
+    const CallId call = job.call(i, gather_at_root(300'000), seconds(100));
+    job.run_for(milliseconds(100));
+    const node::Completion* result = job.result(i, call);
+    ASSERT_NE(result, nullptr) << i;
+    EXPECT_EQ(std::get<Failure>(result->result).code, FailureCode::rank_left);
+    EXPECT_EQ(std::get<Failure>(result->result).ranks, RankSet::single(job[leaver].config.rank));
+  }
+  job.expect_no_faults();
 }
 
 }  // namespace

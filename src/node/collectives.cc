@@ -28,6 +28,8 @@ void Collectives::on_child_left(Time, LinkId child) { world_->on_child_left(chil
 void Collectives::fail_all(const Failure& failure) { world_->fail_all(failure); }
 void Collectives::on_time(Time now) { world_->on_time(now); }
 Time Collectives::deadline() const { return world_->deadline(); }
+bool Collectives::owes_bytes() const { return world_->owes_bytes(); }
+void Collectives::give_up_owed() { world_->give_up_owed(); }
 std::size_t Collectives::operations_kept() const { return world_->operations_kept(); }
 
 }  // namespace banyan::node

@@ -34,6 +34,10 @@ class Collectives {
   Time deadline() const;
   // Operations that are not over at this rank; none once all that was called is done.
   std::size_t operations_kept() const;
+  // Whether others wait for bytes that must still come from or through this rank: before it leaves, it should stay.
+  bool owes_bytes() const;
+  // It leaves all the same: the operations that lack these bytes fail everywhere, by naming it.
+  void give_up_owed();
 
  private:
   const Topology& topology_;

@@ -48,6 +48,8 @@ class Communicator {
   void on_time(Time now);
   Time deadline() const;
   std::size_t operations_kept() const { return operations_.size(); }
+  bool owes_bytes() const { return first_owed() != operations_.end(); }
+  void give_up_owed();
 
  private:
   // A place in the order of operations, as a number to count with.
@@ -114,6 +116,7 @@ class Communicator {
   // Failures; communicator_failures.cc.
   void contest(Index index, Operation& operation, const Failure& failure);
   void report_left_child();
+  std::map<Index, Operation>::const_iterator first_owed() const;
   void decide(Index index, const Failure& failure);
   void apply_failure(Index index, const Failure& failure);
   void break_from(Index index, const Failure& failure);

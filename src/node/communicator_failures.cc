@@ -1,4 +1,6 @@
 // How failures of single operations spread: up to the root, whose word then goes to all.
+#include <algorithm>
+
 #include "node/communicator.hh"
 #include "wire/control.hh"
 
@@ -51,6 +53,23 @@ void Communicator::report_left_child() {
                      (known ? lacking->second.signature.to_string() : "operation #" + std::to_string(index)));
   if (topology_.is_root()) return decide(index, failure);
   links_.send_control(links_.parent(), head_of(wire::Part::failed, index, nullptr), tail_of(failure));
+}
+
+// The oldest operation that this subtree has voted for and that still waits for bytes of it.
+std::map<Communicator::Index, Communicator::Operation>::const_iterator Communicator::first_owed() const {
+  return std::ranges::find_if(operations_, [this](const auto& entry) {
+    const auto& [index, operation] = entry;
+    return index < voted_ && operation.algorithm && operation.algorithm->deferred();
+  });
+}
+
+void Communicator::give_up_owed() {
+  const auto owed = first_owed();
+  if (closed_ || topology_.is_root() || owed == operations_.end()) return;
+  const Failure failure = failure_of(FailureCode::rank_left, RankSet::single(topology_.self()),
+                                     "rank " + std::to_string(raw(topology_.self())) + " left before the bytes of " +
+                                         owed->second.signature.to_string() + " had gone through it");
+  links_.send_control(links_.parent(), head_of(wire::Part::failed, owed->first, nullptr), tail_of(failure));
 }
 
 // At the root.

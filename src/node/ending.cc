@@ -140,9 +140,11 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
       if (upstream->rank == kRootRank) fail(now, closed_early(kRootRank, upstream->host));
       return true;
     }
-    parent_left_ = Failure{FailureCode::rank_left, Phase::running, RankSet::single(upstream->rank), host_of(upstream->rank, upstream->host),
-                           "rank " + std::to_string(raw(upstream->rank)) + ", the way to all others, has closed"};
-    send_down(FrameClass::data, wire::encode(leave, epoch()));
+    // Passed on, it names the one who left, not the relay that is cut off with this rank.
+    const Rank who = leave.missing.empty() ? upstream->rank : Rank{leave.missing.ranges().front().first};
+    parent_left_ = Failure{FailureCode::rank_left, Phase::running, RankSet::single(who), host_of(who, upstream->host),
+                           "rank " + std::to_string(raw(who)) + ", the way to all others, has closed"};
+    send_down(FrameClass::data, wire::encode(wire::Leave{false, RankSet::single(who)}, epoch()));
     collectives_->fail_all(*parent_left_);
     messages_->fail_all(*parent_left_);
     return true;
@@ -260,11 +262,13 @@ void Node::close(Time now, const Call& call) {
   finish_closing();
 }
 
-// Whoever relays for others stays until they are done, or until its patience ends.
+// Whoever relays for others, or owes them bytes, stays until that is done, or until its patience ends.
 void Node::finish_closing() {
   if (!closing_ || gone_) return;
   const bool relays = std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
-  if (topology_ && !failed_ && relays && !patience_ended_) return;
+  const bool owes = collectives_ && collectives_->owes_bytes();
+  if (topology_ && !failed_ && (relays || owes) && !patience_ended_) return;
+  if (owes) collectives_->give_up_owed();
   gone_ = true;
   const wire::Leave leave{false, {}};
   if (joiner_.upstream() && !failed_) effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(leave, epoch()));

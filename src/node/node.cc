@@ -77,9 +77,15 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
 
 bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
   const auto child = children_.find(link);
-  if (child != children_.end()) return on_frame_of_child(now, link, child->second, frame);
-  if (joiner_.owns(link)) return on_frame_from_above(now, link, frame);
-  return true;  // of a link that was given up in the meantime
+  bool fine = true;  // of a link that was given up in the meantime
+  if (child != children_.end()) {
+    fine = on_frame_of_child(now, link, child->second, frame);
+  } else if (joiner_.owns(link)) {
+    fine = on_frame_from_above(now, link, frame);
+  }
+  // What this rank owed to others may have left with that.
+  if (closing_) finish_closing();
+  return fine;
 }
 
 bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame) {

@@ -48,7 +48,8 @@ struct Verdict {
   void read(Reader& reader) { failure = read_failure(reader); }
 };
 
-// "I am done and close this link", either way. `gave_up`: before the job was formed, for lack of `missing`.
+// "I am done and close this link", either way. `gave_up`: before the job was formed, for lack of `missing`. Otherwise
+// `missing` is empty, or names the rank above the sender that has left: the way to the root is gone.
 struct Leave {
   static constexpr Kind kKind = Kind::leave;
   bool gave_up = false;
