@@ -1,5 +1,6 @@
 #include "node/messages.hh"
 
+#include <set>
 #include <type_traits>
 #include <variant>
 #include <vector>
@@ -9,7 +10,8 @@
 namespace banyan::node {
 namespace {
 
-constexpr const char* kHasLeft = "the rank has left";
+// Sources that a rank with many receives asks at a time, in turn: a few kilobytes for each interval.
+constexpr std::size_t kMaxAskedAtATime = 64;
 
 // A frame's fixed part and its bytes; only Data has any.
 template <typename Message>
@@ -33,7 +35,8 @@ Messages::Messages(const Topology& topology, Effects& effects, const Limits& lim
       router_(topology, effects),
       calls_(topology, effects),
       inbound_(calls_, router_, limits),
-      outbound_(calls_, router_, inbound_) {}
+      outbound_(calls_, router_, inbound_),
+      ask_interval_(limits.status_interval) {}
 
 // --- calls ---------------------------------------------------------------------------------------------------------
 
@@ -68,14 +71,34 @@ void Messages::receive(Time now, CallId id, const Receive& receive, Time deadlin
   calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline});
   inbound_.receive(id, receive.source, receive.tag);
   deliver_looped();
-  if (!calls_.contains(id) || router_.reachable(receive.source)) return;
+  if (!calls_.contains(id)) return;
+  if (router_.reachable(receive.source)) {
+    if (ask_at_ == kNever && receive.source != router_.self()) ask_at_ = after(now, ask_interval_);
+    return;
+  }
   inbound_.cancel(id, receive.source, receive.tag);
   calls_.fail(id, FailureCode::rank_left, kHasLeft);
 }
 
 void Messages::on_time(Time now) {
   while (const auto* expired = calls_.expired(now)) time_out(expired->first, expired->second, now);
+  if (ask_at_ <= now) ask_sources(now);
   deliver_looped();
+}
+
+// Only its neighbours are told when a rank leaves; others ask, and whoever can't pass the question on answers it.
+void Messages::ask_sources(Time now) {
+  std::set<Rank> sources;
+  for (const auto& [id, call] : calls_.all()) {
+    if (call.kind == PendingCall::Kind::receive && call.peer != router_.self()) sources.insert(call.peer);
+  }
+  ask_at_ = sources.empty() ? kNever : after(now, ask_interval_);
+  auto next = sources.upper_bound(last_asked_);
+  for (std::size_t i = std::min(sources.size(), kMaxAskedAtATime); i > 0; --i) {
+    if (next == sources.end()) next = sources.begin();
+    last_asked_ = *next++;
+    inbound_.ask(last_asked_);
+  }
 }
 
 void Messages::time_out(CallId id, const PendingCall& call, Time now) {
@@ -112,13 +135,15 @@ bool Messages::pass(LinkId from, const Payload& body) {
   if (!frame) return false;
   const wire::Ends& ends = frame->message.ends;
   if (raw(ends.source) >= topology_.world_size() || raw(ends.target) >= topology_.world_size()) return false;
+  // Nobody speaks for a rank that does not lie behind him.
+  if (!router_.comes_from(ends.source, from)) return true;
   if (ends.target != router_.self()) {
     if constexpr (std::is_same_v<Message, wire::Data>) {
       router_.send(frame->message, frame->tail, from);
     } else {
       router_.send(frame->message, from);
     }
-  } else if (ends.source != router_.self() && router_.of_this_life(ends)) {
+  } else if (router_.of_this_life(ends)) {
     if constexpr (std::is_same_v<Message, wire::Data>) {
       deliver(ArrivedData{frame->message, frame->tail});
     } else {
@@ -136,6 +161,24 @@ void Messages::deliver(const ArrivedData& data) {
   } else if (over_in_good_order()) {
     router_.refuse(data.head.ends, data.head.sequence);
   }
+}
+
+void Messages::deliver(const wire::Grant& grant) {
+  if (!over_) {
+    outbound_.on_grant(grant);
+  } else if (over_in_good_order()) {
+    router_.refuse(grant);
+  }
+}
+
+void Messages::deliver(const wire::Undeliverable& news) {
+  if (!news.awaited) return outbound_.on_undeliverable(news);
+  inbound_.drop(news.ends.source);
+  std::vector<CallId> lost;
+  for (const auto& [id, call] : calls_.all()) {
+    if (call.kind == PendingCall::Kind::receive && call.peer == news.ends.source) lost.push_back(id);
+  }
+  for (const CallId id : lost) calls_.fail(id, FailureCode::rank_left, kHasLeft);
 }
 
 void Messages::deliver_looped() {
@@ -165,6 +208,7 @@ bool Messages::over_in_good_order() const {
 void Messages::fail_all(const Failure& failure) {
   if (!over_) over_ = failure;
   calls_.fail_all(failure);
+  ask_at_ = kNever;
   outbound_.clear();
   if (over_in_good_order()) {
     inbound_.refuse_all();

@@ -7,6 +7,7 @@
 //   messages_router     next hops, and the inner loop for what this rank sends to itself
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "base/limits.hh"
@@ -30,7 +31,8 @@ class Messages {
   // says so. To one target at most kMaxMessagesInFlight messages are under way, whatever their tags; later ones wait.
   void send(Time now, CallId id, Send send, Time deadline);
   // Completes with the oldest message of (source, tag) that no earlier receive takes. A receive that times out
-  // half-way leaves its message to the next one.
+  // half-way leaves its message to the next one. While receives wait, their sources are asked now and then whether they
+  // are still there: one that has left fails them.
   void receive(Time now, CallId id, const Receive& receive, Time deadline);
   // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
   // that every hop can see, so the neighbour is to blame. What only its two ends can judge is ignored instead.
@@ -42,7 +44,7 @@ class Messages {
   // this rank receives no more, and whoever sends to it is told so.
   void fail_all(const Failure& failure);
   void on_time(Time now);
-  Time deadline() const { return calls_.deadline(); }
+  Time deadline() const { return std::min(calls_.deadline(), ask_at_); }
   // What the pool of unexpected messages holds or has promised room for, with its own costs.
   std::uint64_t unexpected_bytes() const { return inbound_.held_bytes(); }
   // For tests: recounts what is kept in two places.
@@ -54,9 +56,10 @@ class Messages {
   bool pass(LinkId from, const Payload& body);
   void deliver_looped();
   void deliver(const ArrivedData& data);
-  void deliver(const wire::Grant& grant) { outbound_.on_grant(grant); }
+  void deliver(const wire::Grant& grant);
   void deliver(const wire::Accept& accept) { outbound_.on_accept(accept); }
-  void deliver(const wire::Undeliverable& news) { outbound_.on_undeliverable(news); }
+  void deliver(const wire::Undeliverable& news);
+  void ask_sources(Time now);
   void time_out(CallId id, const PendingCall& call, Time now);
   bool over_in_good_order() const;
 
@@ -67,6 +70,9 @@ class Messages {
   InboundMessages inbound_;
   OutboundMessages outbound_;
   std::optional<Failure> over_;
+  const Duration ask_interval_;
+  Time ask_at_ = kNever;         // while receives wait for other ranks
+  Rank last_asked_ = kNoRank;
 };
 
 }  // namespace banyan::node

@@ -64,7 +64,7 @@ TEST(MessageTimeouts, a_receive_says_whether_anything_was_sent) {
   const CallId silent = cluster.receive(R(0), R(3), 7, at(milliseconds(11'500)));
   const CallId halfway = cluster.receive(R(0), R(2), 0, at(seconds(12)));
   cluster.send(R(2), R(0), 0, zeros(100'000));
-  EXPECT_EQ(cluster.at(R(0)).deadline(), at(milliseconds(11'500)));
+  EXPECT_EQ(cluster.at(R(0)).deadline(), at(seconds(11))) << "it asks whether they are still there";
   // The announcement goes up, the grant comes down; then the first of the bytes.
   const LinkId parent = cluster.tree().topology(R(0)).next_hop(R(2));
   std::size_t data_frames = 0;
@@ -314,6 +314,61 @@ TEST(MessageFailures, a_send_to_a_rank_that_left_elsewhere_in_the_tree_comes_bac
     EXPECT_EQ(cluster.failure(R(2), id)->ranks, RankSet::single(R(1)));
   }
   for (const CallId id : many) EXPECT_NE(cluster.failure(R(2), id), nullptr);
+}
+
+TEST(MessageFailures, a_receive_from_a_rank_that_left_elsewhere_in_the_tree_fails_by_naming_it) {
+  // Announced or not, closed or gone: rank 2 hears of it though it is no neighbour of rank 1.
+  for (const bool announced : {false, true}) {
+    for (const bool gone : {false, true}) {
+      MessageCluster cluster({.world_size = 3, .fan_out = 2}, 1);
+      cluster.set_time(at(seconds(10)));
+      cluster.send(R(1), R(2), 5, Payload::copy("a last word"));
+      if (announced) cluster.send(R(1), R(2), 0, zeros(100'000));
+      cluster.run();
+      if (gone) {
+        leave(cluster, R(0), R(1));
+      } else {
+        cluster.at(R(1)).fail_all(Failure{FailureCode::closed, Phase::running, {}, {}, "closed"});
+      }
+      const CallId received = cluster.receive(R(2), R(1), 0);
+      const CallId other = cluster.receive(R(2), R(0), 0);
+      cluster.run();
+      cluster.pass_time(at(seconds(11)));
+      cluster.run();
+      const Failure* failure = cluster.failure(R(2), received);
+      ASSERT_NE(failure, nullptr) << announced << gone;
+      EXPECT_EQ(failure->code, FailureCode::rank_left);
+      EXPECT_EQ(failure->text, "recv from rank 1 on host-1 (tag 0) failed: the rank has left");
+      EXPECT_EQ(cluster.result(R(2), other), nullptr) << "rank 0 is still there";
+      EXPECT_EQ(cluster.bytes(R(2), cluster.receive(R(2), R(1), 5)), "a last word");
+      EXPECT_EQ(cluster.at(R(2)).unexpected_bytes(), 0u);
+      EXPECT_TRUE(cluster.consistent());
+    }
+  }
+}
+
+TEST(MessageFailures, a_rank_that_waits_for_many_asks_for_a_few_at_a_time_and_for_all_in_turn) {
+  MessageCluster cluster({.world_size = 200, .ranks_per_host = 200}, 1);
+  cluster.set_time(at(seconds(10)));
+  std::vector<CallId> calls;
+  for (std::uint32_t i = 1; i < 200; ++i) calls.push_back(cluster.receive(R(0), R(i), 0));
+  EXPECT_EQ(cluster.at(R(0)).deadline(), at(seconds(11)));
+  const std::uint64_t before = cluster.tree().frames_sent();
+  for (int i = 0; i < 3; ++i) {
+    cluster.pass_time(at(seconds(11 + i)));
+    cluster.run();
+  }
+  EXPECT_LE(cluster.tree().frames_sent() - before, 3u * 64);
+  EXPECT_EQ(cluster.at(R(0)).deadline(), at(seconds(14))) << "nobody has left: they still wait";
+  for (std::uint32_t i = 1; i < 200; ++i) {
+    cluster.at(R(i)).fail_all(Failure{FailureCode::closed, Phase::running, {}, {}, "closed"});
+  }
+  for (int i = 3; i < 8; ++i) {
+    cluster.pass_time(at(seconds(11 + i)));
+    cluster.run();
+  }
+  for (std::size_t i = 0; i < calls.size(); ++i) EXPECT_NE(cluster.failure(R(0), calls[i]), nullptr) << i;
+  EXPECT_EQ(cluster.at(R(0)).deadline(), kNever);
 }
 
 TEST(MessageFailures, a_rank_that_closes_turns_down_what_it_has_not_accepted_and_what_comes_later) {

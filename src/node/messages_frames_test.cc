@@ -97,7 +97,7 @@ TEST_F(MessageFrames, a_frame_that_would_go_back_where_it_came_from_is_not_passe
   EXPECT_EQ(news->ends, data.ends.reversed());
   EXPECT_EQ(news->sequence, Sequence{4});
   EXPECT_TRUE(hand_in(wire::Accept{data.ends, Sequence{0}, Sequence{0}}));
-  EXPECT_TRUE(hand_in(wire::Undeliverable{data.ends, Sequence{0}, "why"}));
+  EXPECT_TRUE(hand_in(wire::Undeliverable{data.ends, Sequence{0}, false, "why"}));
   EXPECT_TRUE(cluster_.tree().effects(R(1)).empty()) << "nobody is told of these";
 }
 
@@ -112,6 +112,32 @@ TEST_F(MessageFrames, frames_of_another_life_or_from_oneself_are_ignored) {
   EXPECT_TRUE(hand_in(data, Payload::copy("hi")));
   EXPECT_TRUE(sent<wire::Accept>().empty());
   EXPECT_EQ(rank().unexpected_bytes(), 0u);
+}
+
+TEST_F(MessageFrames, what_does_not_come_from_the_way_to_its_source_is_ignored) {
+  // Rank 0, between them, gets from rank 2 what only rank 1 can say.
+  Messages& relay = cluster_.at(R(0));
+  const auto give = [&](Rank from, const auto& message, const Payload& tail = {}) {
+    const Payload frame = wire::encode(message, Epoch{1, 1}, tail);
+    return relay.on_frame(Time{}, cluster_.tree().link(R(0), from), message.kKind,
+                          frame.part(wire::kFrameHeaderBytes, frame.size() - wire::kFrameHeaderBytes));
+  };
+  const wire::Ends to_root{R(1), R(0), Incarnation{1001}, Incarnation{1000}};
+  const CallId sent = cluster_.send(R(0), R(1), 0, Payload::copy("hello"));
+  EXPECT_TRUE(give(R(2), wire::Undeliverable{to_root, Sequence{0}, false, "a lie"}));
+  EXPECT_TRUE(give(R(2), wire::Accept{to_root, Sequence{0}, Sequence{1}}));
+  EXPECT_EQ(cluster_.result(R(0), sent), nullptr);
+  EXPECT_TRUE(give(R(2), wire::Data{to_root, Sequence{0}, 0, 0, 2, Sequence{0}}, Payload::copy("hi")));
+  EXPECT_EQ(relay.unexpected_bytes(), 0u);
+  // Nor what this rank is said to have sent itself, or what would be passed on in another's name.
+  cluster_.tree().effects(R(0)).take();
+  const wire::Ends to_two{R(1), R(2), Incarnation{1001}, Incarnation{1002}};
+  EXPECT_TRUE(give(R(2), wire::Grant{to_two, Sequence{0}, 0, 10}));
+  const wire::Ends from_root{R(0), R(1), Incarnation{1000}, Incarnation{1001}};
+  EXPECT_TRUE(give(R(2), wire::Data{from_root, Sequence{0}, 0, 0, 2, Sequence{0}}, Payload::copy("hi")));
+  EXPECT_TRUE(cluster_.tree().effects(R(0)).empty());
+  EXPECT_TRUE(give(R(1), wire::Accept{to_root, Sequence{0}, Sequence{1}}));
+  EXPECT_TRUE(cluster_.done(R(0), sent));
 }
 
 TEST_F(MessageFrames, a_sequence_too_far_ahead_is_ignored) {
@@ -220,7 +246,7 @@ TEST_F(MessageFrames, a_sender_ignores_grants_and_acceptances_that_fit_nothing_i
   for (const std::uint64_t sequence : {1ull, 15ull, 16ull, ~0ull}) {
     hand_in(wire::Grant{ends(), Sequence{sequence}, 0, 100'000});
     hand_in(wire::Accept{ends(), Sequence{sequence}, Sequence{0}});
-    hand_in(wire::Undeliverable{ends(), Sequence{sequence}, "why"});
+    hand_in(wire::Undeliverable{ends(), Sequence{sequence}, false, "why"});
   }
   hand_in(wire::Grant{ends(), Sequence{0}, 0, 100'001});
   EXPECT_TRUE(sent<wire::Data>().empty());
@@ -288,7 +314,7 @@ TEST_F(MessageFrames, random_frames_that_decode_do_no_harm) {
       }
       case 2: hand_in(wire::Grant{some, sequence, number(100), number(20'000)}); break;
       case 3: hand_in(wire::Accept{some, sequence, Sequence{number(20)}}); break;
-      case 4: hand_in(wire::Undeliverable{some, sequence, "why"}); break;
+      case 4: hand_in(wire::Undeliverable{some, sequence, false, "why"}); break;
       case 5:
         cluster_.receive(R(1), R(2), static_cast<std::uint32_t>(random.below(3)),
                          Time{std::chrono::nanoseconds(i + random.below(20))});

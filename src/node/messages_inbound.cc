@@ -248,18 +248,30 @@ void InboundMessages::refill() {
 
 void InboundMessages::drop_unreachable(LinkId leaving) {
   for (auto& [source, flow] : flows_) {
-    if (router_.reachable(source, leaving)) continue;
-    const Sequence gap = flow.announced_below();
-    for (auto& [tag, channel] : flow.channels) {
-      channel.receives.clear();
-      const auto whole = [gap](const Message& m) { return m.accepted && m.sequence < gap; };
-      const auto lost = std::ranges::find_if_not(channel.messages, whole);
-      for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
-      channel.messages.erase(lost, channel.messages.end());
-    }
-    std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
+    if (!router_.reachable(source, leaving)) drop(flow);
   }
   refill();
+}
+
+void InboundMessages::drop(Rank source) {
+  drop(flow_from(source));
+  refill();
+}
+
+void InboundMessages::drop(Flow& flow) {
+  const Sequence gap = flow.announced_below();
+  for (auto& [tag, channel] : flow.channels) {
+    channel.receives.clear();
+    const auto whole = [gap](const Message& m) { return m.accepted && m.sequence < gap; };
+    const auto lost = std::ranges::find_if_not(channel.messages, whole);
+    for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
+    channel.messages.erase(lost, channel.messages.end());
+  }
+  std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
+}
+
+void InboundMessages::ask(Rank source) {
+  router_.send(wire::Grant{router_.ends_to(source), flow_from(source).announced_below(), 0, 0});
 }
 
 void InboundMessages::refuse_all() {

@@ -41,6 +41,10 @@ class InboundMessages {
   // Forgets the receives of sources that can't be reached once `leaving` is gone, and what can't arrive whole from
   // them or would overtake it. Messages that came before are still there to be received.
   void drop_unreachable(LinkId leaving);
+  // The same for one source that has left elsewhere.
+  void drop(Rank source);
+  // Asks `source` whether it is still there; if not, the answer is Undeliverable.
+  void ask(Rank source);
   // Tells the senders of all messages that are not accepted that they won't be, and forgets everything.
   void refuse_all();
   void clear();
@@ -79,6 +83,7 @@ class InboundMessages {
   static_assert(kMaxMessagesInFlight < 32, "a flow's window is a bit set");
 
   Flow& flow_from(Rank source);
+  void drop(Flow& flow);
   static Message* find(Flow& flow, std::uint32_t tag, Sequence sequence);
   // Only what comes before the first gap of the flow: a message that is still on another path could be older.
   static bool deliverable(const Flow& flow, const Message& message) {

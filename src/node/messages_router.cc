@@ -3,7 +3,6 @@
 #include <type_traits>
 
 namespace banyan::node {
-
 wire::Ends MessageRouter::ends_to(Rank target) const {
   const wire::Table& table = topology_.table();
   return {self(), target, table.incarnation(self()), table.incarnation(target)};
@@ -39,14 +38,20 @@ void MessageRouter::send(const wire::Data& head, const Payload& bytes, LinkId fr
   if (!forward(head, bytes, FrameClass::data, from)) refuse(head.ends, head.sequence);
 }
 
-void MessageRouter::send(const wire::Grant& grant, LinkId from) { forward(grant, {}, FrameClass::control, from); }
+void MessageRouter::send(const wire::Grant& grant, LinkId from) {
+  if (!forward(grant, {}, FrameClass::control, from)) refuse(grant);
+}
 
 void MessageRouter::send(const wire::Accept& accept, LinkId from) { forward(accept, {}, FrameClass::control, from); }
 
 void MessageRouter::send(const wire::Undeliverable& news, LinkId from) { forward(news, {}, FrameClass::control, from); }
 
 void MessageRouter::refuse(const wire::Ends& ends, Sequence sequence) {
-  send(wire::Undeliverable{ends.reversed(), sequence, "the rank has left"});
+  send(wire::Undeliverable{ends.reversed(), sequence, false, kHasLeft});
+}
+
+void MessageRouter::refuse(const wire::Grant& grant) {
+  send(wire::Undeliverable{grant.ends.reversed(), grant.sequence, true, kHasLeft});
 }
 
 std::optional<ArrivedFrame> MessageRouter::next_looped() {

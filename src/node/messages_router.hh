@@ -12,6 +12,8 @@
 
 namespace banyan::node {
 
+inline constexpr const char* kHasLeft = "the rank has left";
+
 // A frame that has reached its target.
 struct ArrivedData {
   wire::Data head;
@@ -31,15 +33,19 @@ class MessageRouter {
   bool of_this_life(const wire::Ends& ends) const;
   // Whether a frame could be sent to `rank` once `leaving` is gone.
   bool reachable(Rank rank, LinkId leaving = kNoLink) const;
+  // Whether a frame of `source` can come by this link.
+  bool comes_from(Rank source, LinkId link) const { return source != self() && topology_.next_hop(source) == link; }
 
   // Sends a frame on its way. `from`: the link that it came by, if it is only passed on. What can't go on is dropped;
-  // if it is Data its source is told.
+  // if it is Data or a Grant its source is told.
   void send(const wire::Data& head, const Payload& bytes, LinkId from = kNoLink);
   void send(const wire::Grant& grant, LinkId from = kNoLink);
   void send(const wire::Accept& accept, LinkId from = kNoLink);
   void send(const wire::Undeliverable& news, LinkId from = kNoLink);
   // Tells the source of `sequence` that it won't arrive. `ends`: those of its Data frames.
   void refuse(const wire::Ends& ends, Sequence sequence);
+  // Tells who sent the grant that what it waits for won't come.
+  void refuse(const wire::Grant& grant);
 
   // The next frame of the inner loop.
   std::optional<ArrivedFrame> next_looped();

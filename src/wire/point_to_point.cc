@@ -67,12 +67,16 @@ void Accept::read(Reader& reader) {
 void Undeliverable::write(Writer& writer) const {
   ends.write(writer);
   writer.number(sequence);
+  writer.number(static_cast<std::uint8_t>(awaited ? 1 : 0));
   writer.text(reason, kReasonBytes);
 }
 
 void Undeliverable::read(Reader& reader) {
   ends.read(reader);
   sequence = reader.number<Sequence>();
+  const auto flag = reader.number<std::uint8_t>();
+  if (flag > 1) reader.fail();
+  awaited = flag == 1;
   reason = reader.text(kReasonBytes);
 }
 

@@ -45,7 +45,8 @@ struct Data {
   void read(Reader& reader);
 };
 
-// Target -> source: send bytes [from, to) of message `sequence`, again where they were sent before.
+// Target -> source: send bytes [from, to) of message `sequence`, again where they were sent before. No bytes at all
+// (from = to) only ask whether the source is still there.
 struct Grant {
   static constexpr Kind kKind = Kind::grant;
   static constexpr std::size_t kBytes = Ends::kBytes + 24;
@@ -70,12 +71,14 @@ struct Accept {
   void read(Reader& reader);
 };
 
-// Whoever can't pass a Data frame on, or the target that takes no more -> its source: `sequence` won't arrive.
+// Whoever can't pass a Data or Grant frame on, or the rank that it was for and that has closed -> its sender:
+// `sequence` won't arrive.
 struct Undeliverable {
   static constexpr Kind kKind = Kind::undeliverable;
   static constexpr std::size_t kReasonBytes = 256;
-  Ends ends;  // those of the Data frame, reversed, whoever sends this
+  Ends ends;  // those of the frame that it answers, reversed, whoever sends this
   Sequence sequence{};
+  bool awaited = false;  // it answers a Grant: the message is one to ends.target, and not from it
   std::string reason;
 
   void write(Writer& writer) const;

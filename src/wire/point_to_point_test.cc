@@ -50,10 +50,11 @@ TEST(Accept, it_arrives_as_it_was_sent) {
 }
 
 TEST(Undeliverable, it_arrives_as_it_was_sent) {
-  const Undeliverable news{kEnds, Sequence{9}, "the rank has left"};
+  const Undeliverable news{kEnds, Sequence{9}, true, "the rank has left"};
   const Undeliverable copy = round_trip(news);
   EXPECT_EQ(copy.ends, news.ends);
   EXPECT_EQ(copy.sequence, news.sequence);
+  EXPECT_EQ(copy.awaited, news.awaited);
   EXPECT_EQ(copy.reason, news.reason);
   expect_exact_length(news);
   expect_harmless(news, 4);
