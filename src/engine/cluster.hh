@@ -16,10 +16,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "base/assert.hh"
 #include "base/random.hh"
 #include "engine/engine.hh"
 
@@ -43,6 +45,7 @@ class Cluster {
     bool closed = false;
     std::vector<node::effect::Notice> notices;
     std::map<CallId, node::Completion> completions;
+    std::size_t pauses = 0;  // how often it stopped reading a link
     Time wait = kNever;
 
     bool over() const { return !alive || frozen || failed || closed; }
@@ -123,6 +126,18 @@ class Cluster {
   // The process stops working and keeps its connections.
   void freeze(std::size_t i) { processes_[i].frozen = true; }
 
+  // Bytes that process `to` has yet to read of what `from` has sent it.
+  std::size_t unread(std::size_t from, std::size_t to) {
+    const auto [connection, side] = link_into(from, to);
+    return connection->half[side].inbound.size();
+  }
+  // `from` breaks the rules: it sends this frame to its neighbour `to`, beside what its engine sends.
+  void forge(std::size_t from, std::size_t to, const Payload& frame) {
+    const auto [connection, side] = link_into(from, to);
+    connection->half[side].inbound += frame.to_string();
+    schedule(connection, side);
+  }
+
   // Someone who is no engine sends these bytes to where process `to` listens, and closes afterwards if `then_close`.
   void stranger(std::size_t to, node::Listener listener, std::string bytes, bool then_close) {
     auto connection = std::make_shared<Connection>();
@@ -163,6 +178,18 @@ class Cluster {
     std::map<LinkId, std::pair<Shared, std::size_t>> links;  // also those that are being opened, with null
     std::map<AcceptToken, Shared> offered;
   };
+
+  // The open connection from one process to another, and the receiving side of it.
+  std::pair<Shared, std::size_t> link_into(std::size_t from, std::size_t to) {
+    for (const auto& connection : connections_) {
+      for (std::size_t side = 0; side < 2; ++side) {
+        const auto& [receiver, sender] = std::tie(connection->half[side], connection->half[1 - side]);
+        if (receiver.process == to && sender.process == from && receiver.open && sender.open) return {connection, side};
+      }
+    }
+    BANYAN_ASSERT(!"they are neighbours");
+    return {};
+  }
 
   Duration delay() {
     const std::uint64_t most = random_.below(50) == 0 ? 5'000'000 : 100'000;
@@ -236,7 +263,10 @@ class Cluster {
     std::erase_if(
         bound_, [&](const auto& entry) { return entry.second.process == i && entry.second.listener == stop.listener; });
   }
-  void carry_out(std::size_t i, node::effect::PauseReading& pause) { set_paused(i, pause.link, true); }
+  void carry_out(std::size_t i, node::effect::PauseReading& pause) {
+    ++processes_[i].pauses;
+    set_paused(i, pause.link, true);
+  }
   void carry_out(std::size_t i, node::effect::ResumeReading& resume) { set_paused(i, resume.link, false); }
   void carry_out(std::size_t i, node::effect::Formed& formed) {
     if (processes_[i].table || processes_[i].failed) fault(i, "forms twice, or after it failed");

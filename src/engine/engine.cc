@@ -35,6 +35,7 @@ Output Engine::poll() {
   drained_ = true;
   Time deadline = node_.deadline();
   if (!handshakes_.empty()) deadline = std::min(deadline, handshakes_.front().first);
+  if (!stalls_.empty()) deadline = std::min(deadline, stalls_.begin()->first);
   return output::Wait{deadline};
 }
 
@@ -70,7 +71,7 @@ void Engine::on(Time now, const input::Accepted& accepted) {
   if (unproven_ >= config_.limits.unauthenticated_links) drop_unproven(kNever, 1);
   ++unproven_;
   const LinkId id = link_ids_.allot();
-  Link link{session::Session::respond(identity_, nonces_.next()), true, true, false, accepted.local, {}, 0, 0, {}, 0};
+  Link link{session::Session::respond(identity_, nonces_.next()), true, true, false, accepted.local};
   links_.emplace(id, std::move(link));
   handshakes_.emplace_back(after(now, config_.limits.handshake_timeout), id);
   outputs_.emplace_back(output::Adopt{accepted.token, id});
@@ -114,11 +115,15 @@ void Engine::broken(Time now, LinkId id, const session::event::Broken& broken) {
   node_.on_link_failed(now, id, broken.failure, broken.rejected_by_peer, broken.peer);
 }
 
-void Engine::on(Time, const input::Drained& drained) {
+void Engine::on(Time now, const input::Drained& drained) {
   const auto at = links_.find(drained.link);
   if (at == links_.end()) return;
-  at->second.with_driver = drained.queued;
-  release_data(drained.link, at->second);
+  Link& link = at->second;
+  link.with_driver = drained.queued;
+  if (!link.held_feeders.empty()) watch(drained.link, link, after(now, config_.limits.stall_timeout));
+  release_data(drained.link, link);
+  const auto still = links_.find(drained.link);
+  if (still != links_.end() && still->second.own_bytes == 0) node_.on_drained(drained.link);
 }
 
 void Engine::on(Time now, const input::Closed& closed) {
@@ -128,7 +133,7 @@ void Engine::on(Time now, const input::Closed& closed) {
   const bool stranger = at->second.accepted && !at->second.session.authenticated();
   std::optional<session::Peer> peer;
   if (at->second.session.authenticated()) peer = at->second.session.peer();
-  release_feeders(at->second);
+  release_feeders(closed.link, at->second);
   forget(at);
   if (stranger && !let_go) ++turned_away_;
   if (!let_go) node_.on_link_failed(now, closed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, closed.reason}, false, peer);
@@ -136,6 +141,7 @@ void Engine::on(Time now, const input::Closed& closed) {
 
 void Engine::on(Time now, const input::Tick&) {
   drop_unproven(now, handshakes_.size());
+  drop_stalled(now);
   node_.on_time(now);
 }
 
@@ -154,6 +160,19 @@ void Engine::drop_unproven(Time until, std::size_t count) {
   }
 }
 
+// Whoever takes nothing while others wait for that is lost, and the others are read again.
+void Engine::drop_stalled(Time now) {
+  while (!stalls_.empty() && stalls_.begin()->first <= now) {
+    const LinkId id = stalls_.begin()->second;
+    const session::Peer peer = links_.at(id).session.peer();
+    close(id, true);
+    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(config_.limits.stall_timeout).count();
+    const Failure failure{FailureCode::unreachable, Phase::running, RankSet::single(peer.rank), {},
+                          "it has read nothing for " + std::to_string(waited) + " s"};
+    node_.on_link_failed(now, id, failure, false, peer);
+  }
+}
+
 void Engine::carry_out(Time) {
   while (!node_.effects().empty()) {
     for (node::Effect& effect : node_.effects().take()) {
@@ -163,7 +182,7 @@ void Engine::carry_out(Time) {
 }
 
 void Engine::carry_out(node::effect::OpenLink& open) {
-  Link link{session::Session::initiate(identity_, open.role, open.to, nonces_.next()), false, false, false, {}, {}, 0, 0, {}, 0};
+  Link link{session::Session::initiate(identity_, open.role, open.to, nonces_.next()), false, false, false, {}};
   links_.emplace(open.connect.link, std::move(link));
   outputs_.emplace_back(std::move(open.connect));
 }
@@ -172,11 +191,14 @@ void Engine::carry_out(node::effect::SendFrame& send) {
   const auto at = links_.find(send.link);
   if (at == links_.end() || at->second.closing) return;
   Link& link = at->second;
-  if (send.frame_class == node::FrameClass::control) return transmit(send.link, link, std::move(send.frame));
-  if (link.data.empty() && link.with_driver < kDriverWindowBytes) return transmit(send.link, link, std::move(send.frame));
-  link.data_bytes += send.frame.size();
-  link.data.push_back({std::move(send.frame), send.feeder});
-  if (send.feeder != kNoLink && link.data_bytes + link.with_driver > config_.limits.transmit_high_bytes) {
+  const bool overtakes = send.frame_class == node::FrameClass::control;
+  if (overtakes || (link.data.empty() && link.with_driver < kDriverWindowBytes)) {
+    transmit(send.link, link, std::move(send.frame));
+  } else {
+    link.bytes_of(send.feeder) += send.frame.size();
+    link.data.push_back({std::move(send.frame), send.feeder});
+  }
+  if (send.feeder != kNoLink && link.waiting() > config_.limits.transmit_high_bytes) {
     hold_feeder(send.link, link, send.feeder);
   }
 }
@@ -200,21 +222,29 @@ void Engine::transmit(LinkId id, Link& link, Payload bytes) {
 
 void Engine::release_data(LinkId id, Link& link) {
   while (!link.data.empty() && link.with_driver < kDriverWindowBytes) {
-    link.data_bytes -= link.data.front().frame.size();
+    link.bytes_of(link.data.front().feeder) -= link.data.front().frame.size();
     transmit(id, link, std::move(link.data.front().frame));
     link.data.pop_front();
   }
-  if (link.data_bytes + link.with_driver <= config_.limits.transmit_low_bytes) release_feeders(link);
+  if (link.waiting() <= config_.limits.transmit_low_bytes) release_feeders(id, link);
   if (link.closing && link.data.empty()) finish_close(id, false);
 }
 
-void Engine::hold_feeder(LinkId, Link& link, LinkId feeder) {
+void Engine::hold_feeder(LinkId id, Link& link, LinkId feeder) {
   const auto at = links_.find(feeder);
   if (at == links_.end() || !link.held_feeders.insert(feeder).second) return;
+  if (link.stalled_at == kNever) watch(id, link, after(now_, config_.limits.stall_timeout));
   if (++at->second.held_by == 1) outputs_.emplace_back(node::effect::PauseReading{feeder});
 }
 
-void Engine::release_feeders(Link& link) {
+void Engine::watch(LinkId id, Link& link, Time stalled_at) {
+  stalls_.erase({link.stalled_at, id});
+  link.stalled_at = stalled_at;
+  if (stalled_at != kNever) stalls_.emplace(stalled_at, id);
+}
+
+void Engine::release_feeders(LinkId id, Link& link) {
+  watch(id, link, kNever);
   for (const LinkId feeder : std::exchange(link.held_feeders, {})) {
     const auto at = links_.find(feeder);
     if (at != links_.end() && --at->second.held_by == 0) outputs_.emplace_back(node::effect::ResumeReading{feeder});
@@ -229,7 +259,7 @@ void Engine::forget(std::map<LinkId, Link>::iterator at) {
 void Engine::close(LinkId id, bool abandon) {
   const auto at = links_.find(id);
   if (at == links_.end()) return;
-  release_feeders(at->second);
+  release_feeders(id, at->second);
   if (abandon || at->second.data.empty()) return finish_close(id, abandon);
   at->second.closing = true;
 }

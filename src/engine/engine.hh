@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "engine/link.hh"
@@ -64,7 +65,10 @@ class Engine final : public Machine {
   void transmit(LinkId id, Link& link, Payload bytes);
   void release_data(LinkId id, Link& link);
   void hold_feeder(LinkId id, Link& link, LinkId feeder);
-  void release_feeders(Link& link);
+  void release_feeders(LinkId id, Link& link);
+  // From `stalled_at` on the peer counts as lost; kNever: nobody waits for it.
+  void watch(LinkId id, Link& link, Time stalled_at);
+  void drop_stalled(Time now);
   void close(LinkId id, bool abandon);
   void finish_close(LinkId id, bool abandon);
   void drop_unproven(Time until, std::size_t count);
@@ -80,6 +84,7 @@ class Engine final : public Machine {
   // Those that have proved themselves since, or are gone, are passed over.
   std::deque<std::pair<Time, LinkId>> handshakes_;
   std::size_t unproven_ = 0;
+  std::set<std::pair<Time, LinkId>> stalls_;  // of the links that hold feeders
   std::deque<Output> outputs_;
   bool drained_ = true;
   Time now_{};

@@ -862,5 +862,71 @@ TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
   job.expect_no_faults();
 }
 
+// --- links that are full ------------------------------------------------------------------------------------------
+
+// 1 - 0 - 2, each on a host of its own.
+class Full : public testing::Test {
+ protected:
+  Full() : job({.world_size = 3, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true, .secret = false}, 3) {
+    job.start_all();
+    EXPECT_TRUE(job.run_until_formed()) << job.story();
+  }
+  // A message from rank 1 on its way to rank 2.
+  std::pair<CallId, CallId> message(std::uint32_t tag, std::size_t bytes, Duration timeout = seconds(60)) {
+    return {job.call(1, node::Send{Rank{2}, tag, Payload::copy(std::string(bytes, 'm'))}, timeout),
+            job.call(2, node::Receive{Rank{1}, tag}, timeout)};
+  }
+  void expect_lost(const char* reason) {
+    for (const std::size_t i : {0u, 1u}) {
+      ASSERT_TRUE(job[i].failed.has_value()) << i << job.story();
+      EXPECT_EQ(job[i].failed->code, FailureCode::rank_lost);
+      EXPECT_EQ(job[i].failed->ranks, RankSet::single(Rank{2}));
+      EXPECT_NE(job[i].failed->text.find(reason), std::string::npos) << job[i].failed->text;
+    }
+    job.expect_no_faults();
+  }
+
+  Job job;
+};
+
+TEST_F(Full, a_rank_that_stops_reading_while_others_wait_for_that_is_lost_by_name) {
+  for (std::uint32_t tag = 0; tag < 8; ++tag) message(tag, 1 << 20);
+  ASSERT_TRUE(job.run([&] { return job.unread(0, 2) > 100'000; }, after(job.now(), seconds(1))));
+  job.freeze(2);
+  job.run_for(milliseconds(4'500));
+  EXPECT_GT(job[0].pauses, 0u);
+  EXPECT_FALSE(job[0].failed);
+  job.run_for(seconds(1));
+  expect_lost("it has read nothing for 5 s");
+}
+
+TEST_F(Full, control_frames_that_are_passed_on_wait_for_the_next_link_too) {
+  job.freeze(2);
+  const wire::Ends ends{Rank{1}, Rank{2}, job[1].config.incarnation, job[2].config.incarnation};
+  for (std::uint64_t i = 0; i < 40'000; ++i) {
+    job.forge(1, 0, wire::encode(wire::Accept{ends, Sequence{i}, Sequence{i}}, Epoch{1, 1}));
+  }
+  job.run_for(seconds(1));
+  EXPECT_GT(job.unread(1, 0), 0u) << "the rest is not read";
+  EXPECT_LT(job.unread(0, 2), 2u << 20);
+  job.run_for(seconds(5));
+  expect_lost("it has read nothing for 5 s");
+}
+
+TEST_F(Full, what_a_rank_sends_itself_stops_no_other) {
+  const wire::CallSignature broadcast{.kind = wire::CollectiveKind::broadcast, .root = kRootRank};
+  std::vector<CallId> calls;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::string bytes(i == 0 ? 8 << 20 : 0, 'b');
+    calls.push_back(job.call(i, node::Collective{kWorld, broadcast, Payload::copy(bytes), {}}));
+  }
+  const auto [sent, received] = message(0, 300'000);
+  job.run_for(seconds(9));
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NE(job.result(i, calls[i]), nullptr);
+  EXPECT_NE(job.result(2, received), nullptr);
+  EXPECT_EQ(job[0].pauses, 0u);
+  job.expect_no_faults();
+}
+
 }  // namespace
 }  // namespace banyan::engine

@@ -1,11 +1,13 @@
 // One link as the engine keeps it: its session, what waits to be sent on it, and who must wait for that.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <set>
 
 #include "base/bytes.hh"
 #include "base/endpoint.hh"
+#include "base/time.hh"
 #include "session/session.hh"
 
 namespace banyan::engine {
@@ -25,11 +27,17 @@ struct Link {
   bool open = false;     // false: the driver is still connecting
   bool closing = false;  // the node has let go; what is queued goes out first
   Endpoint local;
-  std::deque<Queued> data;
-  std::size_t data_bytes = 0;
+  std::deque<Queued> data{};
+  std::size_t own_bytes = 0;  // of `data`, by where they come from: this rank, or another link
+  std::size_t fed_bytes = 0;
   std::size_t with_driver = 0;
-  std::set<LinkId> held_feeders;  // links that are not read from because this one is full
+  Time stalled_at = kNever;   // while feeders are held: when the peer will have taken nothing for too long
+  std::set<LinkId> held_feeders{};// links that are not read from because this one is full
   std::uint32_t held_by = 0;      // how many full links keep this one from being read
+
+  std::size_t& bytes_of(LinkId feeder) { return feeder == kNoLink ? own_bytes : fed_bytes; }
+  // What others have brought to wait here: of what the driver has, data fill the window, more than that is control.
+  std::size_t waiting() const { return fed_bytes + with_driver - std::min(with_driver, kDriverWindowBytes); }
 };
 
 }  // namespace banyan::engine

@@ -26,16 +26,18 @@ void CollectiveLinks::flood(LinkId from, const wire::Collective& head, const Pay
   }
 }
 
-void CollectiveLinks::send_control(LinkId to, const wire::Collective& head, const Payload& tail) {
+void CollectiveLinks::send_control(LinkId to, const wire::Collective& head, const Payload& tail, LinkId feeder) {
   BANYAN_ASSERT(to != kNoLink);
-  effects_.send(to, FrameClass::control, wire::encode(head, topology_.epoch(), tail));
+  effects_.send(to, FrameClass::control, wire::encode(head, topology_.epoch(), tail), feeder);
 }
 
-void CollectiveLinks::send_control_down(const wire::Collective& head, const Payload& tail) {
+void CollectiveLinks::send_control_down(const wire::Collective& head, const Payload& tail, LinkId feeder) {
   if (child_count() == 0) return;
   const Payload frame = wire::encode(head, topology_.epoch(), tail);
   for (std::size_t i = 0; i < child_count(); ++i) {
-    if (!left_[i]) effects_.send(topology_.children()[i].link, FrameClass::control, frame);
+    const LinkId child = topology_.children()[i].link;
+    // The root's word goes to all, also to who made it speak: a link never waits for itself.
+    if (!left_[i]) effects_.send(child, FrameClass::control, frame, child == feeder ? kNoLink : feeder);
   }
 }
 

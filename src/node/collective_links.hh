@@ -30,8 +30,9 @@ class CollectiveLinks {
   // To the parent and to every child that is there, but not back to `from` (kNoLink: the bytes start here).
   void flood(LinkId from, const wire::Collective& head, const Payload& tail);
 
-  void send_control(LinkId to, const wire::Collective& head, const Payload& tail = {});
-  void send_control_down(const wire::Collective& head, const Payload& tail = {});
+  // `feeder`: the link that made this rank say it.
+  void send_control(LinkId to, const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
+  void send_control_down(const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
 
   // Nothing is sent to this child any more.
   void child_left(std::size_t child) { left_[child] = true; }

@@ -127,10 +127,11 @@ class Communicator {
   // Who is missing; communicator_roll_call.cc.
   bool all_answered(const Operation& operation) const;
   RollCall::Answer answer(Index index, const Operation& operation) const;
-  void ask_children(Index index, Operation& operation);
+  // `feeder`: the link whose frame is passed on so, if it is.
+  void ask_children(Index index, Operation& operation, LinkId feeder = kNoLink);
   void ask_as_root(Time now, Index index, Operation& operation);
-  void say(Index index, Operation& operation, RollCall::Answer answer);
-  void say_if_final(Index index, Operation& operation);
+  void say(Index index, Operation& operation, RollCall::Answer answer, LinkId feeder = kNoLink);
+  void say_if_final(Index index, Operation& operation, LinkId feeder);
   static bool wants_roll_call(const Operation& operation);
   void take_roll_calls(Time now);
   Time next_roll_call() const;

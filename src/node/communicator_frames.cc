@@ -103,7 +103,7 @@ bool Communicator::on_failed(LinkId from, const wire::Collective& head, const Pa
   if (topology_.is_root()) {
     decide(index, failure);
   } else if (from == links_.parent()) {
-    links_.send_control_down(head, tail);
+    links_.send_control_down(head, tail, from);
     apply_failure(index, failure);
   } else {
     Operation* operation = find(index);
@@ -113,7 +113,7 @@ bool Communicator::on_failed(LinkId from, const wire::Collective& head, const Pa
                           : failed_.contains(index) || (operation != nullptr && operation->contested);
     if (told) return true;
     if (operation != nullptr) operation->contested = true;
-    links_.send_control(links_.parent(), head, tail);
+    links_.send_control(links_.parent(), head, tail, from);
   }
   progress(index);
   return true;

@@ -100,12 +100,12 @@ bool Communicator::all_answered(const Operation& operation) const {
   return operation.roll_call.answers.size() + operation.child_votes == links_.child_count();
 }
 
-void Communicator::ask_children(Index index, Operation& operation) {
+void Communicator::ask_children(Index index, Operation& operation, LinkId feeder) {
   ++operation.roll_call.rounds;
   const wire::Collective question = head_of(wire::Part::question, index, &operation);
   for (std::size_t child = 0; child < links_.child_count(); ++child) {
     if (child_voted_[child] > index || links_.has_left(child)) continue;
-    links_.send_control(topology_.children()[child].link, question);
+    links_.send_control(topology_.children()[child].link, question, {}, feeder);
   }
 }
 
@@ -117,25 +117,25 @@ void Communicator::ask_as_root(Time now, Index index, Operation& operation) {
 }
 
 // Up to the parent; from the root down to all.
-void Communicator::say(Index index, Operation& operation, RollCall::Answer answer) {
+void Communicator::say(Index index, Operation& operation, RollCall::Answer answer, LinkId feeder) {
   RollCall& roll_call = operation.roll_call;
   if (roll_call.spoken && roll_call.last_said == answer) return;
   wire::Collective head = head_of(wire::Part::missing, index, &operation);
   head.deferred = answer.provisional;
   if (!topology_.is_root()) {
-    links_.send_control(links_.parent(), head, answer.missing.write());
+    links_.send_control(links_.parent(), head, answer.missing.write(), feeder);
   } else if (answer.missing.count > 0) {
-    links_.send_control_down(head, answer.missing.write());
+    links_.send_control_down(head, answer.missing.write(), feeder);
     roll_call.from_root = answer.missing;
   }
   roll_call.spoken = true;
   roll_call.last_said = std::move(answer);
 }
 
-void Communicator::say_if_final(Index index, Operation& operation) {
+void Communicator::say_if_final(Index index, Operation& operation, LinkId feeder) {
   if (!all_answered(operation)) return;
   RollCall::Answer known = answer(index, operation);
-  if (!known.provisional) say(index, operation, std::move(known));
+  if (!known.provisional) say(index, operation, std::move(known), feeder);
 }
 
 bool Communicator::on_question(Time now, const wire::Collective& head, const Payload& tail) {
@@ -145,7 +145,7 @@ bool Communicator::on_question(Time now, const wire::Collective& head, const Pay
   Operation& operation = obtain(now, index);
   if (operation.failed) return true;
   say(index, operation, answer(index, operation));
-  ask_children(index, operation);
+  ask_children(index, operation, topology_.parent().link);
   progress(index);
   return true;
 }
@@ -156,7 +156,7 @@ bool Communicator::on_missing(Time now, LinkId from, const wire::Collective& hea
   if (!missing) return false;
   const std::size_t child = topology_.child_index(from);
   const bool from_child = child < links_.child_count();
-  if (!from_child) links_.send_control_down(head, tail);
+  if (!from_child) links_.send_control_down(head, tail, from);
   if (from_child ? index < child_voted_[child] : !operations_.contains(index) && !is_unknown(index)) return true;
   Operation& operation = obtain(now, index);
   RollCall& roll_call = operation.roll_call;
@@ -169,9 +169,9 @@ bool Communicator::on_missing(Time now, LinkId from, const wire::Collective& hea
   if (topology_.is_root() && roll_call.rounds == 0) {
     ask_as_root(now, index, operation);
   } else if (roll_call.spoken || topology_.is_root()) {
-    say_if_final(index, operation);
+    say_if_final(index, operation, from);
   } else {
-    say(index, operation, answer(index, operation));
+    say(index, operation, answer(index, operation), from);
   }
   progress(index);
   return true;

@@ -89,6 +89,7 @@ class FormedTree {
       const Pipe& pipe = pipes_[index];
       if (!deliver(pipe.to, pipe.to_link, frame)) refusals_.push_back({pipe.to, pipe.to_link});
       collect(pipe.to);
+      collect(pipe.from);
     }
     return delivered;
   }

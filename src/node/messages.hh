@@ -43,6 +43,8 @@ class Messages {
   // Ends every pending call, and every later one at once. With FailureCode::closed or rank_left nothing has broken, but
   // this rank receives no more, and whoever sends to it is told so.
   void fail_all(const Failure& failure);
+  // What this rank had queued on the link is on its way: granted bytes follow.
+  void on_drained(LinkId link) { outbound_.on_drained(link); }
   void on_time(Time now);
   Time deadline() const { return std::min(calls_.deadline(), ask_at_); }
   // What the pool of unexpected messages holds or has promised room for, with its own costs.

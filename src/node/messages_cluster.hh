@@ -36,9 +36,14 @@ class MessageCluster {
   }
   // Delivers frames until nothing is under way, or `most` of them; says how many.
   std::size_t run(std::size_t most = SIZE_MAX) {
-    return tree_.run([this](Rank rank, LinkId from,
-                            const wire::Frame& frame) { return at(rank).on_frame(now_, from, frame.kind, frame.body); },
+    return tree_.run([this](Rank rank, LinkId from, const wire::Frame& frame) { return deliver(rank, from, frame); },
                      most);
+  }
+  // What has arrived makes room on the link that it came by.
+  bool deliver(Rank rank, LinkId from, const wire::Frame& frame) {
+    const Rank sender = tree_.neighbour(rank, from);
+    if (tree_.queued_bytes(sender, rank) == 0) at(sender).on_drained(tree_.link(sender, rank));
+    return at(rank).on_frame(now_, from, frame.kind, frame.body);
   }
   void pass_time(Time now) {
     now_ = now;

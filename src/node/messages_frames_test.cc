@@ -240,6 +240,23 @@ TEST_F(MessageFrames, a_message_that_overtakes_an_older_one_on_another_path_wait
   EXPECT_EQ(cluster_.bytes(R(1), other), "other");
 }
 
+TEST_F(MessageFrames, grants_however_many_queue_no_more_than_a_link_takes) {
+  constexpr std::uint64_t kBytes = 8 << 20;
+  cluster_.send(R(1), R(2), 0, Payload::copy(std::string(kBytes, 'x')));
+  EXPECT_EQ(sent<wire::Data>().size(), 1u) << "the announcement";
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(hand_in(wire::Grant{ends(), Sequence{0}, 0, kBytes}));
+  const auto first = sent<wire::Data>();
+  EXPECT_EQ(first.size() * kChunkBytes, 256u * 1024);
+  rank().on_drained(cluster_.tree().link(R(1), R(0)));
+  const auto next = sent<wire::Data>();
+  EXPECT_EQ(next.size() * kChunkBytes, 256u * 1024);
+  ASSERT_FALSE(next.empty());
+  EXPECT_EQ(next[0].offset, 0u) << "what was asked for last";
+  EXPECT_TRUE(hand_in(wire::Grant{ends(), Sequence{0}, kBytes - 10, kBytes}));
+  rank().on_drained(cluster_.tree().link(R(1), R(0)));
+  EXPECT_GT(sent<wire::Data>().size(), 0u);
+}
+
 TEST_F(MessageFrames, a_sender_ignores_grants_and_acceptances_that_fit_nothing_it_sent) {
   const CallId large = cluster_.send(R(1), R(2), 0, Payload::copy(std::string(100'000, 'x')));
   EXPECT_EQ(sent<wire::Data>().size(), 1u);

@@ -8,9 +8,17 @@ namespace banyan::node {
 
 static_assert(kEagerMessageBytes <= kChunkBytes, "a message that is sent unasked is one frame");
 
+namespace {
+
+// Granted bytes that wait for one link, over all messages: as much as the engine hands to the driver ahead, so that the
+// link never runs dry.
+constexpr std::uint64_t kMaxGrantedQueuedBytes = 256 * 1024;
+
+}  // namespace
+
 void OutboundMessages::send(CallId id, Rank target, std::uint32_t tag, Payload message) {
   Flow& flow = flows_[target];
-  flow.waiting.push_back(Message{id, tag, false, std::move(message)});
+  flow.waiting.push_back(Message{.call = id, .tag = tag, .bytes = std::move(message)});
   announce_more(target, flow);
 }
 
@@ -32,6 +40,11 @@ OutboundMessages::Message* OutboundMessages::find(Flow& flow, Sequence sequence)
   return message.done ? nullptr : &message;
 }
 
+OutboundMessages::Message* OutboundMessages::find(Rank target, Sequence sequence) {
+  const auto at = flows_.find(target);
+  return at == flows_.end() ? nullptr : find(at->second, sequence);
+}
+
 bool OutboundMessages::cancel(CallId id, Rank target) {
   Flow& flow = flows_.at(target);
   for (Message& message : flow.in_flight) {
@@ -44,24 +57,49 @@ bool OutboundMessages::cancel(CallId id, Rank target) {
 }
 
 void OutboundMessages::on_grant(const wire::Grant& grant) {
-  const auto at = flows_.find(grant.ends.source);
-  if (at == flows_.end()) return;
-  const Message* message = find(at->second, grant.sequence);
-  if (message == nullptr || grant.to > message->bytes.size()) return;
-  wire::Data head{grant.ends.reversed(), grant.sequence,
-                  message->tag,          grant.from,
-                  message->bytes.size(), inbound_.accepted_below(grant.ends.source)};
-  while (head.offset < grant.to) {
-    const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, grant.to - head.offset);
-    router_.send(head, message->bytes.part(head.offset, count));
-    head.offset += count;
+  const Rank target = grant.ends.source;
+  Message* message = find(target, grant.sequence);
+  if (message == nullptr || grant.to > message->bytes.size() || grant.from == grant.to) return;
+  const LinkId link = router_.hop_to(target);
+  Way& way = ways_[link];
+  if (message->from == message->to) way.granted.emplace_back(target, grant.sequence);
+  // More of the same, or else what the target asks for now stands for what it had asked for before.
+  if (message->from == message->to || message->to != grant.from) message->from = grant.from;
+  message->to = grant.to;
+  send_granted(link, way);
+}
+
+void OutboundMessages::on_drained(LinkId link) {
+  const auto at = ways_.find(link);
+  if (at == ways_.end()) return;
+  at->second.queued = 0;
+  send_granted(link, at->second);
+}
+
+// A chunk of each message in turn. What this rank sends to itself needs no network, and waits for none.
+void OutboundMessages::send_granted(LinkId link, Way& way) {
+  while (!way.granted.empty() && (link == kNoLink || way.queued < kMaxGrantedQueuedBytes)) {
+    const auto [target, sequence] = way.granted.front();
+    way.granted.pop_front();
+    Message* message = find(target, sequence);
+    if (message == nullptr) continue;
+    way.queued += std::min<std::uint64_t>(kChunkBytes, message->to - message->from);
+    send_chunk(target, sequence, *message);
+    if (message->from < message->to) way.granted.emplace_back(target, sequence);
   }
 }
 
+void OutboundMessages::send_chunk(Rank target, Sequence sequence, Message& message) {
+  const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, message.to - message.from);
+  const wire::Data head{router_.ends_to(target), sequence,
+                        message.tag,             message.from,
+                        message.bytes.size(),    inbound_.accepted_below(target)};
+  router_.send(head, message.bytes.part(message.from, count));
+  message.from += count;
+}
+
 void OutboundMessages::on_accept(const wire::Accept& accept) {
-  const auto at = flows_.find(accept.ends.source);
-  if (at == flows_.end()) return;
-  if (Message* message = find(at->second, accept.sequence)) accepted(*message);
+  if (Message* message = find(accept.ends.source, accept.sequence)) accepted(*message);
   on_acknowledged(accept.ends.source, accept.cumulative);
 }
 
@@ -104,6 +142,12 @@ void OutboundMessages::drop_done(Rank target, Flow& flow) {
 
 void OutboundMessages::drop_unreachable(LinkId leaving) {
   std::erase_if(flows_, [&](const auto& flow) { return !router_.reachable(flow.first, leaving); });
+  ways_.erase(leaving);
+}
+
+void OutboundMessages::clear() {
+  flows_.clear();
+  ways_.clear();
 }
 
 }  // namespace banyan::node

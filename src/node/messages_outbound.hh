@@ -9,6 +9,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/limits.hh"
@@ -34,10 +35,12 @@ class OutboundMessages {
   void on_accept(const wire::Accept& accept);
   void on_acknowledged(Rank target, Sequence acknowledged);
   void on_undeliverable(const wire::Undeliverable& news);
+  // The link has taken what was sent: more of what is granted follows.
+  void on_drained(LinkId link);
 
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
-  void clear() { flows_.clear(); }
+  void clear();
 
  private:
   struct Message {
@@ -45,6 +48,9 @@ class OutboundMessages {
     std::uint32_t tag = 0;
     bool done = false;  // accepted, or known not to arrive
     Payload bytes;
+    // Granted and not sent yet: one range, for a target never asks for bytes while it waits for later ones.
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
   };
   struct Flow {
     Sequence first{};                // of in_flight.front(), or the next to be announced
@@ -52,7 +58,17 @@ class OutboundMessages {
     std::list<Message> waiting;
   };
 
+  // One link, and what is granted of messages that go that way. Frames are made only as the link takes them, so that
+  // grants, however many, cost a rank no memory.
+  struct Way {
+    std::uint64_t queued = 0;  // granted bytes sent since it was drained
+    std::list<std::pair<Rank, Sequence>> granted;
+  };
+
   void announce_more(Rank target, Flow& flow);
+  void send_granted(LinkId link, Way& way);
+  void send_chunk(Rank target, Sequence sequence, Message& message);
+  Message* find(Rank target, Sequence sequence);
   static Message* find(Flow& flow, Sequence sequence);
   void accepted(Message& message);
   void drop_done(Rank target, Flow& flow);
@@ -61,6 +77,7 @@ class OutboundMessages {
   MessageRouter& router_;
   const InboundMessages& inbound_;
   std::map<Rank, Flow> flows_;
+  std::map<LinkId, Way> ways_;
 };
 
 }  // namespace banyan::node

@@ -33,6 +33,8 @@ class MessageRouter {
   bool of_this_life(const wire::Ends& ends) const;
   // Whether a frame could be sent to `rank` once `leaving` is gone.
   bool reachable(Rank rank, LinkId leaving = kNoLink) const;
+  // The link to `target`; kNoLink: it is this rank, or there is none.
+  LinkId hop_to(Rank target) const { return target == self() ? kNoLink : topology_.next_hop(target); }
   // Whether a frame of `source` can come by this link.
   bool comes_from(Rank source, LinkId link) const { return source != self() && topology_.next_hop(source) == link; }
 

@@ -48,6 +48,10 @@ class Node {
   bool on_frame(Time now, LinkId link, const wire::Frame& frame);
   // The link broke, was refused, or never came to be. `peer` is set if it was authenticated.
   void on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer, const std::optional<session::Peer>& peer);
+  // All that this rank itself wanted to send on the link is with the driver.
+  void on_drained(LinkId link) {
+    if (messages_) messages_->on_drained(link);
+  }
   void call(Time now, Call call);
   void on_time(Time now);
   Time deadline() const;
