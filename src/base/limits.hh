@@ -52,7 +52,7 @@ struct Limits {
   std::size_t transmit_low_bytes = 256 * 1024;
   // A link that keeps others from being read and takes not a byte for so long is lost: those others carry verdicts too,
   // and don't show their own death. An engine that runs reads within milliseconds, whatever its application computes.
-  Duration stall_timeout = std::chrono::seconds(5);
+  Duration stall_timeout = std::chrono::seconds(20);
   // Connections that have not proved yet who they are, per process. Beyond it the oldest is turned away: an honest
   // peer needs its slot for a few milliseconds.
   std::size_t unauthenticated_links = 4096;
