@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,7 @@ struct DriverKind {
   std::unique_ptr<DriverUnderTest> (*make)();
 };
 const std::vector<DriverKind>& all_drivers();
+// For the names of tests.
+inline void PrintTo(const DriverKind& kind, std::ostream* out) { *out << kind.name; }
 
 }  // namespace banyan::driver_test

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,7 @@ struct Meeting {
   std::string name;
 };
 const char* to_string(Meeting::Kind kind);
+inline void PrintTo(Meeting::Kind kind, std::ostream* out) { *out << to_string(kind); }
 // Loopback, port 0, or a Unix name that no other test uses.
 Meeting meeting(Meeting::Kind kind);
 Endpoint loopback4(std::uint16_t port = 0);
