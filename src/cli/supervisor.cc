@@ -257,14 +257,7 @@ void Supervisor::send(int signal) {
 void Supervisor::take_exits(Time now) {
   while (true) {
     // The order matters: the first to fail is blamed.
-    std::array<epoll_event, 64> events;
-    const int ready = ::epoll_wait(exits_.get(), events.data(), static_cast<int>(events.size()), 0);
-    for (int i = 0; i < ready; ++i) {
-      const Rank rank{events[static_cast<std::size_t>(i)].data.u32};
-      int wait_status = 0;
-      if (::waitpid(ranks_[raw(rank)].pid, &wait_status, WNOHANG) > 0) end_rank(rank, wait_status, now);
-    }
-    if (ready > 0) continue;
+    if (take_exit_events(now)) continue;
 
     // Orphans that were adopted, and ranks on kernels without exit events.
     int wait_status = 0;
@@ -272,6 +265,24 @@ void Supervisor::take_exits(Time now) {
     if (pid <= 0) return;
     if (const auto found = rank_of_.find(pid); found != rank_of_.end()) end_rank(found->second, wait_status, now);
   }
+}
+
+bool Supervisor::take_exit_events(Time now) {
+  std::array<epoll_event, 64> events;
+  const int ready = ::epoll_wait(exits_.get(), events.data(), static_cast<int>(events.size()), 0);
+  bool ended = false;
+  for (int i = 0; i < ready; ++i) {
+    const Rank rank{events[static_cast<std::size_t>(i)].data.u32};
+    int wait_status = 0;
+    const pid_t pid = ::waitpid(ranks_[raw(rank)].pid, &wait_status, WNOHANG);
+    // Its debugger is to be told first: SIGCHLD comes when that has been.
+    if (pid == 0) continue;
+    // Reaped by kill_descendants, which killed it.
+    if (pid < 0) wait_status = SIGKILL;
+    end_rank(rank, wait_status, now);
+    ended = true;
+  }
+  return ended;
 }
 
 void Supervisor::end_rank(Rank rank, int wait_status, Time now) {

@@ -60,6 +60,7 @@ class Supervisor {
   void wait_for_events(Time now);
   void take_signals(Time now);
   void take_exits(Time now);
+  bool take_exit_events(Time now);  // true when a rank has ended
   void take_output();
   void take_notices();
   void escalate(Time now);

@@ -5,6 +5,7 @@ until a deadline; that something has *not* happened is asked after another event
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -28,6 +29,7 @@ BIN = pathlib.Path(os.environ.get("BANYAN_BIN", pathlib.Path(__file__).parents[2
 BANYAN = str(BIN / "banyan")
 DEADLINE_S = int(os.environ.get("LAUNCHER_DEADLINE", 60))
 PYTHON = sys.executable
+PTRACE_SEIZE = 0x4206
 
 
 # A shell that runs tests in the background has some of these ignored, and what is ignored stays so across exec.
@@ -525,6 +527,29 @@ class ExitCodes(LauncherTest):
         os.kill(supervisor, signal.SIGCONT)
         self.assertEqual(launcher.wait(), 3)
         self.assertIn("banyan run: rank 6 exited with code 3; 7 others ended\n", launcher.process.stderr.read())
+
+    def test_a_rank_whose_end_a_debugger_holds_back_holds_up_nothing_else(self):
+        script = self.script("""
+            import os, signal, sys
+            signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"heard\\n"))
+            print("ready", os.getpid(), flush=True)
+            sys.stdin.read()
+            while os.environ["BANYAN_RANK"] != "0":
+                signal.pause()
+            """)
+        with Launcher("-n", 2, "--", PYTHON, "-S", script, stdin=subprocess.PIPE) as launcher:
+            pids = dict(line.split(" ready ") for line in launcher.lines(2))
+            traced = int(pids["[0]"])
+            if ctypes.CDLL(None).ptrace(PTRACE_SEIZE, traced, None, None) != 0:
+                self.skipTest("this system lets nobody debug")
+            launcher.process.stdin.close()
+            until("it ended", lambda: process_state(traced) == "Z")
+            for _ in range(2):
+                launcher.process.send_signal(signal.SIGUSR1)
+                self.assertEqual(launcher.line(), "[1] heard")
+            os.waitpid(traced, 0)
+            os.kill(int(pids["[1]"]), signal.SIGKILL)
+            self.assertEqual(launcher.wait(), 128 + 9)
 
     def test_ranks_that_end_by_themselves_within_the_grace_are_not_hurried(self):
         launcher, pids = self.obedient_ranks(2, "TERM=exit:9", "USR1=exit:7", "USR2=exit:0",
