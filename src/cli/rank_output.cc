@@ -38,7 +38,11 @@ Descriptor RankOutput::add(Rank rank, Stream stream) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = &sources_.back();
-  if (::epoll_ctl(ready_event_.get(), EPOLL_CTL_ADD, number, &event) != 0) throw system_error("watch a rank's output");
+  if (::epoll_ctl(ready_event_.get(), EPOLL_CTL_ADD, number, &event) != 0) {
+    const Error error = system_error("watch a rank's output");
+    sources_.pop_back();
+    throw error;
+  }
   ++open_;
   return std::move(pipe.write_end);
 }
