@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <system_error>
@@ -20,10 +19,12 @@ namespace {
 
 // The kernel cuts this down to net.core.somaxconn. Deep, since all ranks of a job may come within a millisecond.
 constexpr int kAcceptBacklog = 4096;
-// Unanswered data or probes for this long mean that the peer's host is gone. The engine's heartbeats are faster; this
-// is the last resort.
-constexpr std::chrono::seconds kPeerGoneAfter{20};
+// An idle connection is probed; when so many probes in a row are not answered, the peer's host is gone. A process that
+// stands still (in a debugger, on a busy machine) answers, by its kernel: TCP_USER_TIMEOUT would count against it that it
+// takes no data. With data on its way a lost host is noticed by the kernel's own retries alone, after about 15 minutes.
 constexpr std::chrono::seconds kProbeInterval{5};
+constexpr int kProbes = 3;
+static_assert(kProbeInterval * (1 + kProbes) == kPeerGoneAfter);
 
 void set_option(int socket, int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof(value)); }
 
@@ -152,7 +153,7 @@ void keep_alive_and_no_delay(int socket, bool loopback) {
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(kProbeInterval.count()));
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(kProbeInterval.count()));
-  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::chrono::milliseconds(kPeerGoneAfter).count()));
+  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
 }
 
 std::optional<uid_t> peer_uid(int socket) {

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,7 +73,8 @@ struct AcceptedSocket {
 AcceptedSocket accept_one(int listener);
 
 Endpoint local_endpoint(int socket);
-// Small frames leave at once, and a peer whose host is gone is noticed within kPeerGoneAfter.
+// Small frames leave at once, and on an idle connection a peer whose host is gone is noticed after kPeerGoneAfter.
+inline constexpr std::chrono::seconds kPeerGoneAfter{20};
 void keep_alive_and_no_delay(int socket, bool loopback);
 // The uid at the other end of a Unix socket; none when the system does not say.
 std::optional<uid_t> peer_uid(int socket);
