@@ -60,7 +60,8 @@ void Loop::sleep(std::unique_lock<std::mutex>& lock, Waitable& waitable, Time de
   sleepers_.erase(std::find(sleepers_.begin(), sleepers_.end(), &waitable));
 }
 
-void Loop::run_ready() {
+// noexcept for the reason in drive().
+void Loop::run_ready() noexcept {
   std::unique_lock lock(mutex_);
   if (driven_) return;
   take_baton(lock);

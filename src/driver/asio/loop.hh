@@ -66,6 +66,8 @@ class Loop {
       signal(finished);
     });
     wait(finished, kNever);
+    // The driving thread may have set `finished` and not be done with it yet.
+    const std::lock_guard lock(mutex_);
   }
   // Blocks until `waitable` is signalled (true) or the deadline has passed, and drives when nobody else does.
   bool wait(Waitable& waitable, Time deadline);
@@ -101,7 +103,7 @@ class Loop {
   void finish(std::function<bool()> done, std::shared_ptr<const void> owner);
 
  private:
-  void run_ready();
+  void run_ready() noexcept;
   void take_baton(std::unique_lock<std::mutex>& lock);
   void lay_baton_down(std::unique_lock<std::mutex>& lock);
   void sleep(std::unique_lock<std::mutex>& lock, Waitable& waitable, Time deadline);

@@ -2,10 +2,15 @@
 
 #include "driver/asio/rank_options.hh"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <gtest/gtest.h>
 
 #include "driver/asio/host_identity.hh"
 #include "driver/asio/interface_choice.hh"
+#include "driver/asio/loop.hh"
 #include "driver/asio/receive_buffer.hh"
 #include "driver/asio/resolver.hh"
 
@@ -32,6 +37,34 @@ TEST(Resolver, answers_numbers_and_localhost_at_once) {
   EXPECT_EQ(Resolver::at_once({"localhost", 99})->addresses.size(), 2u);
   EXPECT_FALSE(Resolver::at_once({"node1", 99}));
   EXPECT_FALSE(Resolver::at_once({"10.1.2", 99}));
+}
+
+TEST(Socket, a_peer_that_answers_nothing_is_gone_while_a_slow_one_is_not) {
+  const Socket socket = stream_socket(AF_INET).socket;
+  keep_alive_and_no_delay(socket.get(), false);
+  const auto option = [&](int level, int name) {
+    int value = -1;
+    socklen_t length = sizeof(value);
+    EXPECT_EQ(::getsockopt(socket.get(), level, name, &value, &length), 0);
+    return value;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT), 20);
+  // It would count the time in which a peer takes nothing, too.
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+}
+
+TEST(Loop, an_exception_out_of_a_handler_ends_the_process_whoever_runs_it) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        Loop loop([](const std::string&) {});
+        try {
+          loop.post_or_run([] { throw 1; });
+        } catch (int) {
+        }
+      },
+      "terminate");
 }
 
 TEST(InterfaceChoice, finds_loopback_by_name_address_and_network) {
