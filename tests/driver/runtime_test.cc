@@ -252,6 +252,48 @@ TEST(AsioRuntime, options_that_cannot_work_are_refused) {
   EXPECT_NE(refused(options).find("node1"), std::string::npos);
 }
 
+TEST(AsioRuntime, the_end_waits_for_a_rank_that_the_driving_thread_has_not_heard_of) {
+  auto runtime = Runtime::make();
+  ASSERT_EQ(runtime->run_in_background(), std::nullopt);
+  auto first = open(*runtime);
+  first->start()->wait();
+  std::promise<void> go_on;
+  const auto held = std::make_shared<std::shared_future<void>>(go_on.get_future().share());
+  std::promise<void> stands_still;
+  first->submit(send_to(1))->on_done([held, &stands_still](const Outcome&) {
+    stands_still.set_value();
+    held->wait();
+  });
+  stands_still.get_future().wait();
+  first->close();
+  std::shared_ptr<Operation> start;
+  {
+    const auto second = open(*runtime);
+    start = second->start();
+  }
+  first.reset();
+  std::thread ending([&] { runtime.reset(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the end is asked for first
+  go_on.set_value();
+  ending.join();
+  ASSERT_TRUE(start->done());
+  EXPECT_EQ(std::get<Failure>(start->outcome()).code, FailureCode::closed);
+}
+
+TEST(AsioRuntime, threads_that_ask_for_a_snapshot_go_on_as_soon_as_it_is_there) {
+  const auto runtime = Runtime::make();
+  ASSERT_EQ(runtime->run_in_background(), std::nullopt);
+  const auto rank = open(*runtime);
+  rank->start()->wait();
+  std::vector<std::thread> askers;
+  for (int i = 0; i < 4; ++i) {
+    askers.emplace_back([&rank] {
+      for (int round = 0; round < 500; ++round) EXPECT_EQ(rank->statistics().hosts, 2u);
+    });
+  }
+  for (std::thread& asker : askers) asker.join();
+}
+
 TEST(AsioRuntime, a_child_of_fork_is_told_that_it_cannot_use_its_parents_rank) {
   const auto runtime = Runtime::instance();
   auto rank = open(*runtime);

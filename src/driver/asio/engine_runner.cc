@@ -64,6 +64,7 @@ void EngineRunner::close() {
   machine_.reset();
   if (started_) process_.loop.need_background_no_more();
   std::erase(process_.runners, self);
+  --process_.open_ranks;
   finish_operations(Failure{FailureCode::closed, Phase::closing, {}, {}, "this rank was closed"});
 }
 

@@ -2,8 +2,10 @@
 // Belongs to the driving thread, but for the loop.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -17,6 +19,7 @@
 namespace banyan::driver {
 
 class EngineRunner;
+class Link;
 
 // How long a closed connection may take to hand over what was written before: a peer on the same network needs
 // milliseconds, and the process must be able to end.
@@ -30,8 +33,10 @@ struct Process {
   Doorstep doorstep{*this};
   Listeners listeners{*this};
   ReceiveBlock shared_block;
-  std::vector<std::shared_ptr<EngineRunner>> runners;  // not closed yet
+  std::atomic<std::size_t> open_ranks{0};              // counted as soon as they are made, by any thread
+  std::vector<std::shared_ptr<EngineRunner>> runners;  // those of them that the driving thread knows
   std::size_t unwritten_links = 0;  // closed by their engines, with bytes that the kernel has not taken yet
+  std::list<Link*> lingering;       // closed, and waiting for the other side to do the same; the oldest first
   // Connections that no engine got to see: strangers, other users, hellos for ranks that are not here.
   std::uint64_t turned_away = 0;
   AcceptToken last_token{};

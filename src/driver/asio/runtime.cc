@@ -85,7 +85,7 @@ Runtime::~Runtime() {
     return;
   }
   Process* process = process_.get();
-  process->loop.finish([process] { return process->runners.empty() && process->unwritten_links == 0; }, process_);
+  process->loop.finish([process] { return process->open_ranks == 0 && process->unwritten_links == 0; }, process_);
 }
 
 std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions options,
@@ -114,6 +114,7 @@ std::optional<Failure> Runtime::run_in_background() {
 RankHandle::RankHandle(std::shared_ptr<Runtime> runtime, std::shared_ptr<EngineRunner> runner)
     : runtime_(std::move(runtime)), runner_(std::move(runner)) {
   Process* process = runtime_->process_.get();
+  ++process->open_ranks;
   process->loop.post([process, runner_kept = runner_] {
     process->doorstep.admit_limits(runner_kept->config().limits);
     process->runners.push_back(runner_kept);
