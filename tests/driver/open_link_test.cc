@@ -1,4 +1,7 @@
 // The contract on open links: bytes in both directions, backpressure, and all ways in which a connection ends.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <random>
 #include <tuple>
 
@@ -221,6 +224,23 @@ TEST_P(OpenLink, abandoning_waits_for_nothing) {
   script().expect<input::Drained>();
   rig.order(Close{kLink, true});
   EXPECT_LT(peer.receive_to_end().size(), 12'000'000u);
+}
+
+TEST_P(OpenLink, a_child_of_fork_keeps_no_connection_of_its_parent_open) {
+  RawPeer peer = connect();
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(pipe[1]);
+    char nothing = 0;
+    ::_exit(static_cast<int>(::read(pipe[0], &nothing, 1)));  // until the parent closes its end
+  }
+  rig.order(Close{kLink, true});
+  EXPECT_TRUE(peer.ends_within(kPatience));
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  ::waitpid(child, nullptr, 0);
 }
 
 TEST_P(OpenLink, a_refused_connection_is_reported_with_a_reason) {

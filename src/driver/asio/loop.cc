@@ -6,6 +6,7 @@
 
 #include "base/assert.hh"
 #include "driver/asio/clock.hh"
+#include "driver/asio/own_sockets.hh"
 #include "driver/asio/quiet_thread.hh"
 
 namespace banyan::driver {
@@ -24,7 +25,10 @@ Loop::Loop(NoThread no_thread) : no_thread_(std::move(no_thread)) {}
 Loop::~Loop() { BANYAN_ASSERT(!background_.joinable()); }
 
 unsigned Loop::forks() {
-  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
+  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    ++fork_count;
+    close_own_sockets();
+  });
   return fork_count.load(std::memory_order_relaxed);
 }
 

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "driver/asio/own_sockets.hh"
+
 namespace banyan::driver {
 namespace {
 
@@ -30,9 +32,15 @@ void set_option(int socket, int level, int name, int value) { ::setsockopt(socke
 
 }  // namespace
 
+int Socket::release() {
+  disown_socket(descriptor_);
+  return std::exchange(descriptor_, -1);
+}
+
 void Socket::reset(int descriptor) {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (const int before = release(); before >= 0) ::close(before);
   descriptor_ = descriptor;
+  own_socket(descriptor);
 }
 
 Address Address::of(const Endpoint& endpoint) {

@@ -16,11 +16,11 @@
 
 namespace banyan::driver {
 
-// Owns a descriptor.
+// Owns a descriptor, which children of fork() close (own_sockets.hh).
 class Socket {
  public:
   Socket() = default;
-  explicit Socket(int descriptor) : descriptor_(descriptor) {}
+  explicit Socket(int descriptor) { reset(descriptor); }
   ~Socket() { reset(); }
   Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   Socket& operator=(Socket&& other) noexcept {
@@ -29,7 +29,7 @@ class Socket {
   }
   explicit operator bool() const { return descriptor_ >= 0; }
   int get() const { return descriptor_; }
-  int release() { return std::exchange(descriptor_, -1); }
+  int release();
   void reset(int descriptor = -1);
 
  private:

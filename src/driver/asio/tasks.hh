@@ -16,6 +16,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include "driver/asio/loop.hh"
+#include "driver/asio/own_sockets.hh"
 #include "driver/asio/socket.hh"
 
 namespace banyan::driver {
@@ -26,8 +27,24 @@ using TaskOf = asio::awaitable<Value, Executor>;
 using Task = TaskOf<void>;
 inline constexpr asio::use_awaitable_t<Executor> kUseTask{};
 
-// Only its readiness is awaited; reading and writing are system calls of ours.
-using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
+// A socket in the loop. Only its readiness is awaited; reading and writing are system calls of ours.
+class Descriptor : public asio::posix::basic_stream_descriptor<Executor> {
+  using Base = asio::posix::basic_stream_descriptor<Executor>;
+
+ public:
+  using Base::Base;
+  Descriptor(Descriptor&&) = default;
+  Descriptor& operator=(Descriptor&& other) {
+    disown_socket(native_handle());
+    Base::operator=(std::move(other));
+    return *this;
+  }
+  ~Descriptor() { disown_socket(native_handle()); }
+  void close(std::error_code& error) {
+    disown_socket(native_handle());
+    Base::close(error);
+  }
+};
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // Runs the task up to its first wait at once; what it needs it must own.
@@ -42,7 +59,7 @@ inline std::optional<Descriptor> make_descriptor(Loop& loop, Socket socket, std:
   std::optional<Descriptor> descriptor(std::in_place, loop.io());
   descriptor->assign(socket.get(), error);
   if (error) return std::nullopt;
-  socket.release();
+  own_socket(socket.release());
   return descriptor;
 }
 
