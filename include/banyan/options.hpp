@@ -108,7 +108,8 @@ struct Options {
   // ---- For people and launchers.
   LogLevel log_level = LogLevel::warning;  // BANYAN_LOG: debug, info, warn, error or off
   // BANYAN_RENDEZVOUS_FD: rank 0's rendezvous as a socket that listens already, so that nobody can take the port
-  // between its choice and its use. Banyan closes it. -1: none.
+  // between its choice and its use. start() takes it over, and Banyan closes it. A number that is anything else by then
+  // (a bootstrap before this one had the socket) is left alone, and the rendezvous is bound as usual. -1: none.
   int rendezvous_fd = -1;
   // BANYAN_PROGRESS_FD: rank 0 writes lines to this descriptor while the job forms, as long as there is room in the
   // pipe: "waiting for 3 of 1024: 17, 904-905", and "formed 1024 ranks on 128 hosts in 57 ms" when it is done. -1:

@@ -99,6 +99,7 @@ TEST_P(Listening, an_inherited_socket_becomes_the_rendezvous) {
   driver::OpenedSocket inherited = driver::listening_socket(driver::Address::of(loopback4()), false);
   const Endpoint where = driver::local_endpoint(inherited.socket.get());
   RankOptions rendezvous = options();
+  rendezvous.rendezvous = {{"127.0.0.1", where.port}};
   rendezvous.rendezvous_fd = inherited.socket.release();
   Rig rig(GetParam(), rendezvous);
   rig.order(Listen{Listener::rendezvous, {}, {}});
@@ -106,6 +107,42 @@ TEST_P(Listening, an_inherited_socket_becomes_the_rendezvous) {
   RawPeer peer = caller(where.port);
   peer.send(hello(Rank{0}));
   EXPECT_EQ(rig.script->expect<input::Accepted>().listener, Listener::rendezvous);
+}
+
+TEST_P(Listening, a_descriptor_that_is_something_else_by_now_is_left_alone) {
+  const driver::OpenedSocket elsewhere = driver::listening_socket(driver::Address::of(loopback4()), false);
+  const driver::Socket file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const int descriptor : {elsewhere.socket.get(), file.get(), 1000}) {
+    RankOptions rendezvous = options();
+    const std::uint16_t port = free_port();
+    rendezvous.rendezvous = {{"127.0.0.1", port}};
+    rendezvous.rendezvous_fd = descriptor;
+    {
+      Rig rig(GetParam(), rendezvous);
+      rig.order(Listen{Listener::rendezvous, {}, {}});
+      EXPECT_EQ(rig.script->expect<input::Listening>().endpoint, loopback4(port));
+    }
+    EXPECT_EQ(::fcntl(descriptor, F_GETFD) >= 0, descriptor != 1000);
+  }
+}
+
+TEST_P(Listening, one_inherited_socket_serves_one_rank_at_a_time) {
+  driver::OpenedSocket inherited = driver::listening_socket(driver::Address::of(loopback4()), false);
+  RankOptions rendezvous = options();
+  rendezvous.rendezvous = {{"127.0.0.1", driver::local_endpoint(inherited.socket.get()).port}};
+  rendezvous.rendezvous_fd = inherited.socket.release();
+  Rig first(GetParam(), rendezvous);
+  first.order(Listen{Listener::rendezvous, {}, {}});
+  first.script->expect<input::Listening>();
+  {
+    // It knows the number too, and finds it taken.
+    Rig second(GetParam(), rendezvous);
+    second.order(Listen{Listener::rendezvous, {}, {}});
+    second.script->expect<input::ListenFailed>();
+  }
+  RawPeer peer = caller(rendezvous.rendezvous.front().port);
+  peer.send(hello(Rank{0}));
+  first.script->expect<input::Accepted>();
 }
 
 TEST_P(Listening, a_unix_name_in_use_is_reported_and_free_again_after_stop_listening) {

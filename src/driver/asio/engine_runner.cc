@@ -6,6 +6,7 @@
 #include "driver/asio/clock.hh"
 #include "driver/asio/connect_attempt.hh"
 #include "driver/asio/link.hh"
+#include "driver/asio/own_sockets.hh"
 #include "driver/asio/process.hh"
 
 namespace banyan::driver {
@@ -19,11 +20,12 @@ constexpr int kInputsPerTurn = 64;
 
 EngineRunner::EngineRunner(Process& process, RankOptions options, InterfaceChoice choice,
                            std::unique_ptr<engine::Machine> machine)
-    : process_(process), options_(std::move(options)), choice_(std::move(choice)), machine_(std::move(machine)) {}
-
-EngineRunner::~EngineRunner() {
-  if (options_.rendezvous_fd) Socket(*options_.rendezvous_fd).reset();
+    : process_(process), options_(std::move(options)), choice_(std::move(choice)), machine_(std::move(machine)) {
+  // Of two ranks that know the number, one marks it first.
+  if (inherits_rendezvous(options_) && own_socket(*options_.rendezvous_fd)) inherited_ = Socket(*options_.rendezvous_fd);
 }
+
+EngineRunner::~EngineRunner() = default;
 
 // --- the owner ---
 
@@ -62,6 +64,7 @@ void EngineRunner::close() {
   process_.loop.clear_alarm(*this);
   inputs_.clear();
   machine_.reset();
+  inherited_.reset();
   if (started_) process_.loop.need_background_no_more();
   std::erase(process_.runners, self);
   --process_.open_ranks;
@@ -236,8 +239,8 @@ void EngineRunner::carry_out(node::effect::Listen& listen) {
   Listeners::Opened opened;
   switch (listen.listener) {
     case node::Listener::rendezvous:
-      if (!options_.rendezvous_fd) return spawn(process_.loop, listen_at_rendezvous(shared_from_this()));
-      opened = process_.listeners.adopt(*this, Socket(*std::exchange(options_.rendezvous_fd, std::nullopt)));
+      if (!inherited_) return spawn(process_.loop, listen_at_rendezvous(shared_from_this()));
+      opened = process_.listeners.adopt(*this, std::move(inherited_));
       break;
     case node::Listener::network:
       if (!listen.name.empty()) return spawn(process_.loop, listen_at_host(shared_from_this(), std::move(listen.name)));

@@ -107,6 +107,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   std::vector<std::shared_ptr<Link>> written_;  // links with bytes of this drain
   std::unordered_map<LinkId, std::shared_ptr<ConnectAttempt>> attempts_;
   std::unordered_map<AcceptToken, Offer> offers_;
+  Socket inherited_;  // the rendezvous, until the engine listens there
   std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener
 
   bool started_ = false;

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "driver/asio/engine_runner.hh"
+#include "driver/asio/own_sockets.hh"
 #include "driver/asio/process.hh"
 
 namespace banyan::driver {
@@ -35,6 +37,16 @@ OpenedSocket listen_everywhere(std::uint16_t port, bool both_families, Address& 
 }
 
 }  // namespace
+
+bool inherits_rendezvous(const RankOptions& options) {
+  if (!options.rendezvous_fd || is_own_socket(*options.rendezvous_fd)) return false;
+  int listening = 0;
+  socklen_t length = sizeof(listening);
+  if (::getsockopt(*options.rendezvous_fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) return false;
+  const Endpoint where = local_endpoint(*options.rendezvous_fd);
+  const auto fits = [&](const HostAndPort& target) { return target.port == 0 || target.port == where.port; };
+  return where.known() && (options.rendezvous.empty() || std::ranges::any_of(options.rendezvous, fits));
+}
 
 Listeners::Listeners(Process& process) : process_(process) {}
 
@@ -93,11 +105,6 @@ Listeners::Opened Listeners::open_network(EngineRunner& runner, const Endpoint& 
 }
 
 Listeners::Opened Listeners::adopt(EngineRunner& runner, Socket socket) {
-  int listening = 0;
-  socklen_t length = sizeof(listening);
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) {
-    return {nullptr, "descriptor " + std::to_string(socket.get()) + " is not a listening socket", {}};
-  }
   // Flags of a descriptor that others made.
   ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);

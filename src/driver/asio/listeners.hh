@@ -13,6 +13,9 @@
 
 namespace banyan::driver {
 
+// Whether the descriptor that the options name is a socket that listens at the rendezvous and is no rank's yet.
+bool inherits_rendezvous(const RankOptions& options);
+
 class Listeners {
  public:
   explicit Listeners(Process& process);
@@ -27,7 +30,7 @@ class Listeners {
   Opened open_network(EngineRunner& runner, const Endpoint& wanted, const InterfaceChoice& choice, PortRange ports);
   // Where everybody expects rank 0.
   TaskOf<Opened> open_rendezvous(std::shared_ptr<EngineRunner> runner);
-  // The same on a socket that listens already.
+  // The same on a socket that listens already, as inherits_rendezvous() says.
   Opened adopt(EngineRunner& runner, Socket socket);
 
   void release(const std::shared_ptr<Acceptor>& acceptor, EngineRunner& runner);

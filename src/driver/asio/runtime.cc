@@ -17,12 +17,13 @@ Failure forked() {
 
 std::optional<Failure> check(const RankOptions& options) {
   const node::Config& config = options.config;
-  if (config.world_size > 1 && options.rendezvous.empty() && !options.rendezvous_fd && config.hosts.empty()) {
+  const bool inherits = inherits_rendezvous(options);
+  if (config.world_size > 1 && options.rendezvous.empty() && !inherits && config.hosts.empty()) {
     return bad_address("no rendezvous is known: set BANYAN_RENDEZVOUS to rank 0's host:port");
   }
   for (const HostAndPort& target : options.rendezvous) {
     if (target.host.empty()) return bad_address("the rendezvous address has no host");
-    if (target.port == 0 && config.world_size > 1 && !options.rendezvous_fd) {
+    if (target.port == 0 && config.world_size > 1 && !inherits) {
       return bad_address("port 0 as the rendezvous only does for a job of one rank: the others could not know the port");
     }
   }
