@@ -1,4 +1,10 @@
 // The contract on opening connections: where the driver looks for the rendezvous, and on time.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <stdexcept>
+
 #include <gtest/gtest.h>
 
 #include "driver/asio/clock.hh"
@@ -55,6 +61,64 @@ TEST_P(Connecting, alternative_addresses_are_tried_in_turn) {
   Rig rig(GetParam(), options({{"127.0.0.1", 1}, {"::1", 1}, {"127.0.0.1", listener.where().endpoint.port}}));
   rig.order(to_rendezvous());
   rig.script->expect<input::Connected>();
+}
+
+// A listener whose queue is full: connections to it hang.
+class SilentListener {
+ public:
+  SilentListener() : socket_(driver::stream_socket(AF_INET).socket) {
+    const driver::Address any = driver::Address::of(loopback4());
+    if (::bind(socket_.get(), any.data(), any.length) != 0 || ::listen(socket_.get(), 0) != 0) throw std::runtime_error("can't listen");
+    const driver::Address address = driver::Address::of(driver::local_endpoint(socket_.get()));
+    for (driver::Socket& caller : callers_) {
+      caller = driver::stream_socket(AF_INET).socket;
+      ::connect(caller.get(), address.data(), address.length);
+    }
+  }
+  std::uint16_t port() const { return driver::local_endpoint(socket_.get()).port; }
+
+ private:
+  driver::Socket socket_;
+  std::array<driver::Socket, 4> callers_;
+};
+
+Connect again_to_rendezvous() {
+  Connect connect = to_rendezvous();
+  connect.link = LinkId{2};
+  return connect;
+}
+
+TEST_P(Connecting, behind_an_address_that_kept_a_try_waiting_the_next_one_begins) {
+  const SilentListener silent;
+  RawListener listener(meeting(Meeting::Kind::tcp4));
+  Rig rig(GetParam(), options({{"127.0.0.1", silent.port()}, {"127.0.0.1", listener.where().endpoint.port}}));
+  rig.order(to_rendezvous());
+  EXPECT_TRUE(rig.script->nothing_comes<input::Connected>(std::chrono::milliseconds(50)));
+  rig.order({engine::output::Close{kLink, false}, again_to_rendezvous()});
+  EXPECT_EQ(rig.script->expect<input::Connected>().link, LinkId{2});
+  listener.accept();
+}
+
+TEST_P(Connecting, behind_an_address_that_answers_nothing_the_next_try_begins) {
+  RawListener mute(meeting(Meeting::Kind::tcp4));
+  RawListener listener(meeting(Meeting::Kind::tcp4));
+  Rig rig(GetParam(), options({{"127.0.0.1", mute.where().endpoint.port}, {"127.0.0.1", listener.where().endpoint.port}}));
+  rig.order(to_rendezvous());
+  rig.script->expect<input::Connected>();
+  rig.order({engine::output::Close{kLink, false}, again_to_rendezvous()});
+  EXPECT_EQ(rig.script->expect<input::Connected>().link, LinkId{2});
+  listener.accept();
+}
+
+TEST_P(Connecting, after_the_last_address_comes_the_first) {
+  RawListener listener(meeting(Meeting::Kind::tcp4));
+  const SilentListener silent;
+  Rig rig(GetParam(), options({{"127.0.0.1", 1}, {"127.0.0.1", silent.port()}}));
+  rig.order(to_rendezvous());
+  EXPECT_TRUE(rig.script->nothing_comes<input::ConnectFailed>(std::chrono::milliseconds(50)));
+  // Port 1 refuses at once, then the silent one is tried again: no failure is reported, nor an end of the list.
+  rig.order({engine::output::Close{kLink, false}, again_to_rendezvous()});
+  EXPECT_TRUE(rig.script->nothing_comes<input::ConnectFailed>(std::chrono::milliseconds(50)));
 }
 
 TEST_P(Connecting, a_name_that_does_not_resolve_is_reported_and_can_be_tried_again) {

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "driver/asio/engine_runner.hh"
@@ -10,8 +11,8 @@
 
 namespace banyan::driver {
 
-ConnectAttempt::ConnectAttempt(Process& process, EngineRunner& runner, node::effect::Connect order)
-    : process_(process), runner_(&runner), order_(std::move(order)) {}
+ConnectAttempt::ConnectAttempt(Process& process, EngineRunner& runner, node::effect::Connect order, AddressPlace first)
+    : process_(process), runner_(&runner), order_(std::move(order)), next_(first) {}
 
 void ConnectAttempt::begin() {
   if (order_.target == node::Target::local) {
@@ -26,6 +27,11 @@ void ConnectAttempt::cancel() {
   if (!descriptor_) return;
   std::error_code ignored;
   descriptor_->close(ignored);
+}
+
+std::optional<LeftOff> ConnectAttempt::left_off() const {
+  if (order_.target != node::Target::rendezvous && order_.target != node::Target::host) return std::nullopt;
+  return LeftOff{order_.target, order_.host_index, next_};
 }
 
 void ConnectAttempt::connect_local() {
@@ -61,13 +67,22 @@ Task ConnectAttempt::connect_network([[maybe_unused]] std::shared_ptr<ConnectAtt
     co_return;
   }
   reason_ = "no address is known";
-  for (const HostAndPort& target : targets()) {
-    const Resolved resolved = co_await process_.resolver.resolve(target);
-    if (resolved.addresses.empty()) reason_ = resolved.error;
-    for (const Address& address : resolved.addresses) {
-      if (runner_ == nullptr || co_await try_address(address)) co_return;
-    }
+  const std::vector<HostAndPort> alternatives = targets();
+  const AddressPlace first = next_;
+  // Where the search begins within a target's addresses, that target comes again at the end for those before.
+  const std::size_t steps = alternatives.empty() ? 0 : alternatives.size() + (first.address > 0 ? 1 : 0);
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::size_t target = (first.target + step) % alternatives.size();
+    next_ = {target + 1, 0};
+    const Resolved resolved = co_await process_.resolver.resolve(alternatives[target]);
     if (runner_ == nullptr) co_return;
+    if (resolved.addresses.empty()) reason_ = resolved.error;
+    const std::size_t begin = step == 0 ? first.address : 0;
+    const std::size_t end = step < alternatives.size() ? resolved.addresses.size() : std::min(first.address, resolved.addresses.size());
+    for (std::size_t address = begin; address < end; ++address) {
+      next_ = {target, address + 1};
+      if (co_await try_address(resolved.addresses[address]) || runner_ == nullptr) co_return;
+    }
   }
   fail();
 }
@@ -117,7 +132,7 @@ bool ConnectAttempt::bind_source(int socket, const Address& peer) {
 }
 
 void ConnectAttempt::succeed(const Endpoint& local) {
-  std::exchange(runner_, nullptr)->connected(order_.link, order_.target, *std::move(descriptor_), local);
+  std::exchange(runner_, nullptr)->connected(*this, *std::move(descriptor_), local);
 }
 
 void ConnectAttempt::fail() {

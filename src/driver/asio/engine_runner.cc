@@ -4,7 +4,6 @@
 
 #include "base/assert.hh"
 #include "driver/asio/clock.hh"
-#include "driver/asio/connect_attempt.hh"
 #include "driver/asio/link.hh"
 #include "driver/asio/own_sockets.hh"
 #include "driver/asio/process.hh"
@@ -167,10 +166,17 @@ void EngineRunner::offer(const Caller& caller, Descriptor descriptor, Slice firs
   feed(engine::input::Accepted{token, listener, caller.local, caller.remote});
 }
 
-void EngineRunner::connected(LinkId link, node::Target target, Descriptor descriptor, const Endpoint& local) {
+void EngineRunner::connected(const ConnectAttempt& attempt, Descriptor descriptor, const Endpoint& local) {
+  const LinkId link = attempt.order().link;
+  if (const auto left_off = attempt.left_off()) opened_ = {link, *left_off};
+  add_link(link, attempt.order().target == node::Target::local, std::move(descriptor));
   attempts_.erase(link);
-  add_link(link, target == node::Target::local, std::move(descriptor));
   feed(engine::input::Connected{link, local});
+}
+
+// What took the connection and said nothing may be no rank: the next search goes on behind it.
+void EngineRunner::leave_unanswered(const Link& link) {
+  if (!link.heard() && opened_ && opened_->first == link.id()) left_off_ = opened_->second;
 }
 
 void EngineRunner::connect_failed(LinkId link, std::string reason) {
@@ -179,7 +185,10 @@ void EngineRunner::connect_failed(LinkId link, std::string reason) {
 }
 
 void EngineRunner::link_closed(LinkId link, const std::string& reason) {
-  links_.erase(link);
+  if (const auto place = links_.find(link); place != links_.end()) {
+    leave_unanswered(*place->second);
+    links_.erase(place);
+  }
   feed(engine::input::Closed{link, reason});
 }
 
@@ -204,6 +213,7 @@ void EngineRunner::carry_out(engine::output::Transmit& transmit) {
 
 void EngineRunner::carry_out(engine::output::Close& close) {
   if (const auto attempt = attempts_.find(close.link); attempt != attempts_.end()) {
+    if (const auto left_off = attempt->second->left_off()) left_off_ = left_off;
     attempt->second->cancel();
     attempts_.erase(attempt);
   }
@@ -212,6 +222,7 @@ void EngineRunner::carry_out(engine::output::Close& close) {
   const std::shared_ptr<Link> link = std::move(place->second);
   links_.erase(place);
   std::erase(written_, link);
+  leave_unanswered(*link);
   close.abandon ? link->abandon() : link->close();
 }
 
@@ -228,7 +239,8 @@ void EngineRunner::carry_out(engine::output::TurnAway& turn_away) { offers_.eras
 
 void EngineRunner::carry_out(node::effect::Connect& connect) {
   const LinkId id = connect.link;
-  const auto attempt = std::make_shared<ConnectAttempt>(process_, *this, std::move(connect));
+  const AddressPlace first = left_off_ && left_off_->concerns(connect) ? left_off_->next : AddressPlace{};
+  const auto attempt = std::make_shared<ConnectAttempt>(process_, *this, std::move(connect), first);
   attempts_.emplace(id, attempt);
   attempt->begin();
 }

@@ -10,9 +10,11 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "driver/asio/alarms.hh"
+#include "driver/asio/connect_attempt.hh"
 #include "driver/asio/interface_choice.hh"
 #include "driver/asio/listeners.hh"
 #include "driver/asio/operation.hh"
@@ -23,7 +25,6 @@
 namespace banyan::driver {
 
 class Acceptor;
-class ConnectAttempt;
 class Link;
 struct Caller;
 struct Process;
@@ -53,7 +54,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   // --- what happens outside; each is handed to the engine now, or once it has done with the input it is busy with ---
   void feed(engine::Input input);
   void offer(const Caller& caller, Descriptor descriptor, Slice first_bytes);
-  void connected(LinkId link, node::Target target, Descriptor descriptor, const Endpoint& local);
+  void connected(const ConnectAttempt& attempt, Descriptor descriptor, const Endpoint& local);
   void connect_failed(LinkId link, std::string reason);
   void link_closed(LinkId link, const std::string& reason);
 
@@ -87,6 +88,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   void carry_out(engine::output::Wait& wait) { deadline_ = wait.deadline; }
 
   void add_link(LinkId id, bool local, Descriptor descriptor);
+  void leave_unanswered(const Link& link);
   Task listen_at_rendezvous(std::shared_ptr<EngineRunner> self);
   Task listen_at_host(std::shared_ptr<EngineRunner> self, std::string host);
   void listening(node::Listener listener, Listeners::Opened opened);
@@ -106,6 +108,8 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   std::unordered_map<LinkId, std::shared_ptr<Link>> links_;
   std::vector<std::shared_ptr<Link>> written_;  // links with bytes of this drain
   std::unordered_map<LinkId, std::shared_ptr<ConnectAttempt>> attempts_;
+  std::optional<LeftOff> left_off_;                   // by the last search that was in vain
+  std::optional<std::pair<LinkId, LeftOff>> opened_;  // by the last one that was not
   std::unordered_map<AcceptToken, Offer> offers_;
   Socket inherited_;  // the rendezvous, until the engine listens there
   std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener

@@ -67,6 +67,7 @@ Link::Read Link::read_once() {
     Slice bytes = block.take(count);
     read_size_.adapt(count);
     if (!read_size_.own_block()) block_.release();
+    heard_ = true;
     runner_->feed(engine::input::BytesReceived{id_, std::move(bytes)});
     // A short read has emptied the socket: waiting is cheaper than asking again.
     return count == room.size() ? Read::more : Read::drained;

@@ -29,6 +29,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   Link(Process& process, EngineRunner& runner, LinkId id, Transport transport, Descriptor descriptor);
 
   LinkId id() const { return id_; }
+  bool heard() const { return heard_; }  // the other side has sent something
   // Once, after construction.
   void begin() { start_reading(); }
   void pause_reading() { paused_ = true; }
@@ -66,6 +67,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   const Transport transport_;
   Descriptor descriptor_;
 
+  bool heard_ = false;
   bool reading_ = false;  // the read loop runs
   bool paused_ = false;
   bool peer_ended_ = false;
