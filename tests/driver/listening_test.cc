@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <filesystem>
 #include <thread>
 #include <tuple>
 
@@ -303,6 +304,34 @@ TEST_P(Listening, beyond_the_limit_the_oldest_silent_connection_makes_room) {
   EXPECT_FALSE(silent.back().readable_within(std::chrono::milliseconds(20)));
 }
 
+// Turns everyone away who has said hello, with a last word.
+void refuse(Script& script, const engine::Input& input) {
+  const auto* bytes = std::get_if<input::BytesReceived>(&input);
+  if (bytes == nullptr) return;
+  script.put(Transmit{bytes->link, Payload::copy("no")});
+  script.put(engine::output::Close{bytes->link, false});
+}
+
+std::size_t descriptors() {
+  const auto list = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(list), end(list)));
+}
+
+TEST_P(Listening, refused_connections_that_their_callers_keep_open_are_bounded) {
+  RankOptions narrow = options();
+  narrow.config.limits.unauthenticated_links = 10;
+  Rig rig(GetParam(), narrow, refuse);
+  const std::uint16_t port = rig.listen(loopback4());
+  const std::size_t before = descriptors();
+  std::vector<RawPeer> refused;
+  for (int i = 0; i < 40; ++i) {
+    refused.push_back(caller(port));
+    refused.back().send(hello(Rank{0}, job_id(1)));
+    EXPECT_EQ(refused.back().receive_to_end(), "no");
+  }
+  EXPECT_LE(descriptors(), before + refused.size() + 10);
+}
+
 // --- a system without descriptors ---
 
 // Takes all descriptors but `left`, with a limit that is quickly reached.
@@ -361,6 +390,28 @@ TEST_P(Listening, without_descriptors_a_silent_connection_makes_room_for_one_tha
   honest.send(hello(Rank{0}, job_id(1)));
   rig.script->expect<input::Accepted>();
   EXPECT_TRUE(silent.ends_within(kPatience));
+}
+
+TEST_P(Listening, without_descriptors_a_refused_connection_makes_room_for_a_new_one) {
+  Rig rig(GetParam(), options(), refuse);
+  const std::uint16_t port = rig.listen(loopback4());
+  RawPeer refused = caller(port);
+  refused.send(hello(Rank{0}, job_id(1)));
+  EXPECT_EQ(refused.receive_to_end(), "no");
+  Scarcity scarcity(1);
+  RawPeer honest = caller(port);
+  honest.send(hello(Rank{0}, job_id(1)));
+  EXPECT_EQ(honest.receive_to_end(), "no");
+}
+
+TEST_P(Listening, whoever_took_the_last_descriptor_has_time_to_speak) {
+  Rig rig(GetParam(), options());
+  const std::uint16_t port = rig.listen(loopback4());
+  Scarcity scarcity(2);
+  RawPeer slow = caller(port);
+  EXPECT_FALSE(slow.readable_within(std::chrono::milliseconds(50)));
+  slow.send(hello(Rank{0}, job_id(1)));
+  rig.script->expect<input::Accepted>();
 }
 
 TEST_P(Listening, without_descriptors_a_connect_fails_with_a_reason) {

@@ -1,5 +1,7 @@
 #include "driver/asio/acceptor.hh"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -15,6 +17,11 @@ constexpr int kAcceptsPerTurn = 256;
 constexpr std::chrono::milliseconds kPauseWithoutResources{10};
 
 bool out_of_resources(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+
+bool somebody_waits(int listener) {
+  pollfd entry{listener, POLLIN, 0};
+  return ::poll(&entry, 1, 0) == 1;
+}
 
 }  // namespace
 
@@ -71,9 +78,11 @@ bool Acceptor::accept_all() {
     } else if (accepted.error == EAGAIN) {
       return true;
     } else if (out_of_resources(accepted.error)) {
-      // Someone who has said nothing makes room for someone who may. Else the caller is told by a closed connection that
+      // The system says so before it looks whether somebody waits.
+      if (!somebody_waits(descriptor_.native_handle())) return true;
+      // Someone who is leaving or has said nothing makes room for someone who may. Else the caller is told by a closed connection that
       // it is in vain, and comes again; it would wait in the queue for a timeout otherwise.
-      if (process_.doorstep.turn_oldest_away()) continue;
+      if (process_.doorstep.make_room()) continue;
       if (!process_.listeners.accept_and_close(descriptor_.native_handle())) return false;
       ++process_.turned_away;
       return false;

@@ -9,6 +9,7 @@
 
 #include "driver/asio/clock.hh"
 #include "driver/asio/engine_runner.hh"
+#include "driver/asio/link.hh"
 #include "driver/asio/process.hh"
 #include "wire/handshake.hh"
 
@@ -26,7 +27,7 @@ void Doorstep::receive(Socket socket, Caller caller) {
     ++process_.turned_away;
     return;
   }
-  if (guests_.size() >= capacity_) turn_oldest_away();
+  make_room_for_one();
   auto guest = std::make_shared<Guest>(Guest{std::move(*descriptor), std::move(caller), {}, after(now(), patience_), true, {}});
   guest->place = guests_.insert(guests_.end(), guest);
   // Whoever connects says hello in the same breath: mostly it is there already.
@@ -35,10 +36,19 @@ void Doorstep::receive(Socket socket, Caller caller) {
   spawn(process_.loop, wait_for_hello(guest));
 }
 
-bool Doorstep::turn_oldest_away() {
+bool Doorstep::make_room() {
+  if (!process_.lingering.empty()) {
+    process_.lingering.front()->shut();
+    return true;
+  }
   if (guests_.empty()) return false;
   turn_away(*guests_.front());
   return true;
+}
+
+void Doorstep::make_room_for_one() {
+  while (guests_.size() + process_.lingering.size() >= capacity_ && make_room()) {
+  }
 }
 
 void Doorstep::turn_away_callers_of(const Acceptor& acceptor) {

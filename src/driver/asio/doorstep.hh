@@ -1,5 +1,6 @@
 // Accepted connections that have not said which rank they are for. Each may send kMaxUnauthenticatedFrameBytes, for a
-// few seconds, and there is a greatest number of them: a stranger costs that and no more.
+// few seconds, and there is a greatest number of them, together with the connections that their engines have closed and
+// the other side has not (Process::lingering), which may be strangers that were told so: one costs that and no more.
 #pragma once
 
 #include <cstddef>
@@ -33,11 +34,13 @@ class Doorstep final : private Alarm {
 
   // Takes a new connection: passes it on at once when its hello is there, else waits for it.
   void receive(Socket socket, Caller caller);
-  // To make room. False when nobody waits.
-  bool turn_oldest_away();
+  // Gives up who will be missed least: the oldest that has been closed already, else the oldest guest. False when there
+  // is none.
+  bool make_room();
+  // As far as it takes to stay within the limit with one more.
+  void make_room_for_one();
   // Those that came in there: nobody will ask for them any more.
   void turn_away_callers_of(const Acceptor& acceptor);
-  std::size_t size() const { return guests_.size(); }
 
  private:
   struct Guest {

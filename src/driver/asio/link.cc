@@ -218,6 +218,8 @@ void Link::finish_writing() {
     shut();
     return;
   }
+  process_.doorstep.make_room_for_one();
+  lingering_ = process_.lingering.insert(process_.lingering.end(), this);
   process_.loop.set_alarm(*this, after(now(), kCloseLinger));
   Read result = Read::more;
   for (int i = 0; i < kReadsPerTurn && result == Read::more; ++i) result = discard_once();
@@ -227,6 +229,7 @@ void Link::finish_writing() {
 void Link::shut() {
   if (!descriptor_.is_open()) return;
   if (unwritten_) --process_.unwritten_links;
+  if (lingering_) process_.lingering.erase(*std::exchange(lingering_, std::nullopt));
   process_.loop.clear_alarm(*this);
   queue_.clear();
   std::error_code ignored;

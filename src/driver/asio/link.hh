@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,10 +42,13 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   bool flush();
   std::size_t queued() const { return queued_; }
 
-  // The runner forgets the link: what is queued still leaves, for at most kCloseLinger.
+  // The runner forgets the link: what is queued still leaves, for at most kCloseLinger. Then it waits for the other
+  // side's end, for as long, unless Doorstep needs the room.
   void close();
   // The same without the queue.
   void abandon();
+  // At once, whatever it waits for.
+  void shut();
 
  private:
   enum class Read : std::uint8_t { more, drained, ended };
@@ -58,7 +63,6 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   void write_failed(int error);
   void peer_closed(const std::string& reason);
   void finish_writing();
-  void shut();
   void on_alarm(Time now) override;
 
   Process& process_;
@@ -76,6 +80,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
 
   bool writing_ = false;  // the write loop runs
   bool unwritten_ = false;  // closing, and counted in Process::unwritten_links
+  std::optional<std::list<Link*>::iterator> lingering_;  // its place in Process::lingering
   std::string write_error_;
   std::vector<Slice> queue_;   // from head_ on
   std::size_t head_ = 0;
