@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -313,6 +314,29 @@ TEST(AsioRuntime, a_child_of_fork_is_told_that_it_cannot_use_its_parents_rank) {
   int status = -1;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
+  const auto call = rank->submit(send_to(3));
+  call->wait();
+  EXPECT_EQ(bytes_of(*call), "3");
+}
+
+// What the child returns; it has 20 s.
+int child_of_fork(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(body());
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(AsioRuntime, a_child_of_fork_waits_for_nothing_that_its_parent_began) {
+  const auto runtime = Runtime::make();
+  const auto rank = open(*runtime);
+  rank->start()->wait();
+  const auto pending = rank->submit(receive());
+  EXPECT_EQ(child_of_fork([&] { return pending->wait_until(kNever) || pending->descriptor() >= 0 ? 1 : 0; }), 0);
   const auto call = rank->submit(send_to(3));
   call->wait();
   EXPECT_EQ(bytes_of(*call), "3");

@@ -18,11 +18,15 @@ constexpr std::chrono::microseconds kGrace{200};
 
 std::atomic<unsigned> fork_count{0};
 
+thread_local int loops_driven = 0;
+
 }  // namespace
 
 Loop::Loop(NoThread no_thread) : no_thread_(std::move(no_thread)) {}
 
 Loop::~Loop() { BANYAN_ASSERT(!background_.joinable()); }
+
+bool Loop::this_thread_drives() { return loops_driven > 0; }
 
 unsigned Loop::forks() {
   [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] {
@@ -35,6 +39,7 @@ unsigned Loop::forks() {
 bool Loop::wait(Waitable& waitable, Time deadline) {
   const auto is_done = [&waitable] { return waitable.done.load(std::memory_order_acquire); };
   if (is_done()) return true;
+  if (forked()) return false;
   BANYAN_ASSERT(!on_driving_thread());
   std::unique_lock lock(mutex_);
   while (!is_done()) {
@@ -85,7 +90,15 @@ std::optional<Failure> Loop::run_in_background() {
 void Loop::take_baton(std::unique_lock<std::mutex>& lock) {
   baton_free_.wait(lock, [this] { return !driven_; });
   driven_ = true;
+  ++loops_driven;
   driver_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+}
+
+void Loop::free_baton() {
+  driven_ = false;
+  --loops_driven;
+  driver_.store({}, std::memory_order_relaxed);
+  baton_free_.notify_one();
 }
 
 void Loop::lay_baton_down(std::unique_lock<std::mutex>& lock) {
@@ -96,9 +109,7 @@ void Loop::lay_baton_down(std::unique_lock<std::mutex>& lock) {
       lock.lock();
     }
   }
-  driven_ = false;
-  driver_.store({}, std::memory_order_relaxed);
-  baton_free_.notify_one();
+  free_baton();
   if (has_background_) {
     park_.release_after(sleepers_.empty() ? kGrace : Duration::zero());
   } else if (!sleepers_.empty()) {
@@ -151,10 +162,8 @@ void Loop::background_thread(bool parked) {
     done = finished();
     lock.lock();
     background_drives_ = false;
-    driven_ = false;
-    driver_.store({}, std::memory_order_relaxed);
     baton_wanted_.store(false, std::memory_order_relaxed);
-    baton_free_.notify_one();
+    free_baton();
     if (done) break;
     // The one who wanted the baton takes it, unless what it waits for is done by now.
     if (!sleepers_.empty()) sleepers_.front()->changed.notify_all();

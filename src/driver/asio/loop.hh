@@ -69,7 +69,8 @@ class Loop {
     // The driving thread may have set `finished` and not be done with it yet.
     const std::lock_guard lock(mutex_);
   }
-  // Blocks until `waitable` is signalled (true) or the deadline has passed, and drives when nobody else does.
+  // Blocks until `waitable` is signalled (true) or the deadline has passed, and drives when nobody else does. In a child
+  // of fork() there is nothing to wait for: false at once.
   bool wait(Waitable& waitable, Time deadline);
   // Ends the waiting. The caller holds mutex(): once that is free the waiter may go on and destroy the waitable.
   static void signal(Waitable& waitable) {
@@ -80,6 +81,8 @@ class Loop {
   std::optional<Failure> run_in_background();
   // True in the thread that drives, also inside callbacks.
   bool on_driving_thread() const { return driver_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  // True in a thread that drives this or another loop.
+  static bool this_thread_drives();
   // True in a child of the process that made this loop: then nothing here may be touched.
   bool forked() const { return forks() != forks_at_birth_; }
   std::mutex& mutex() { return mutex_; }
@@ -106,6 +109,7 @@ class Loop {
   void run_ready() noexcept;
   void take_baton(std::unique_lock<std::mutex>& lock);
   void lay_baton_down(std::unique_lock<std::mutex>& lock);
+  void free_baton();
   void sleep(std::unique_lock<std::mutex>& lock, Waitable& waitable, Time deadline);
   // Under the mutex; why it can't be done, or empty. `parked`: it drives after kGrace.
   std::string start_background(bool parked);

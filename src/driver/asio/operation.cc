@@ -19,28 +19,32 @@ void Operation::wait() { wait_until(kNever); }
 
 bool Operation::wait_until(Time deadline) { return done() || loop_->wait(state_, deadline); }
 
+bool Operation::forked() const { return loop_->forked(); }
+
 int Operation::descriptor() {
+  if (forked()) return -1;
   const std::lock_guard lock(loop_->mutex());
   if (descriptor_ < 0) descriptor_ = ::eventfd(done() ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
   return descriptor_;
 }
 
 void Operation::on_done(std::function<void(Outcome&)> callback) {
-  {
+  if (!forked()) {
     const std::lock_guard lock(loop_->mutex());
     if (!done()) {
       callback_ = std::move(callback);
       return;
     }
   }
-  callback(*outcome_);
+  if (done()) callback(*outcome_);
 }
 
 void Operation::complete(Outcome outcome) {
   if (done()) return;
   std::function<void(Outcome&)> callback;
   {
-    const std::lock_guard lock(loop_->mutex());
+    std::unique_lock lock(loop_->mutex(), std::defer_lock);
+    if (!forked()) lock.lock();
     outcome_ = std::move(outcome);
     callback = std::move(callback_);
     Loop::signal(state_);

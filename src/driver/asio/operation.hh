@@ -39,6 +39,9 @@ class Operation {
   void wait();
   // The same for a limited time; true when done.
   bool wait_until(Time deadline);
+  // True in a child of the process that began it: there it will never be done if it is not yet, waiting returns at once,
+  // and there is no descriptor.
+  bool forked() const;
 
   // Valid once done() is true, unchanging from then on.
   const Outcome& outcome() const { return *outcome_; }
@@ -46,7 +49,7 @@ class Operation {
   Outcome take() { return std::move(*outcome_); }
 
   // A descriptor that becomes readable when the operation is done, for poll, epoll and io_uring. Made at the first
-  // call, owned by the operation (don't close it, don't read it); -1 when the system has no descriptor left.
+  // call, owned by the operation (don't close it, don't read it); -1 when there is none to be had.
   int descriptor();
   // Calls `callback` once, when done: at once in this thread, or later in the thread that drives the runtime. At most
   // one callback per operation. It must not block; it may move the outcome out when nobody else reads it.
@@ -58,7 +61,8 @@ class Operation {
  private:
   const std::shared_ptr<Loop> loop_;
   Waitable state_;
-  // The rest is guarded by the loop's mutex until done.
+  // The rest is guarded by the loop's mutex until done. In a child of fork() nobody locks that: its copy may be locked for
+  // ever, by a thread that the child has not.
   std::optional<Outcome> outcome_;
   std::function<void(Outcome&)> callback_;
   int descriptor_ = -1;

@@ -11,7 +11,7 @@ namespace {
 
 Failure bad_address(std::string text) { return Failure{FailureCode::bad_address, Phase::setup, {}, {}, std::move(text)}; }
 
-Failure forked() {
+Failure parents_rank() {
   return Failure{FailureCode::misuse, Phase::running, {}, {}, "this rank belongs to the parent process; a child of fork() can't use it"};
 }
 
@@ -91,7 +91,7 @@ Runtime::~Runtime() {
 
 std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions options,
                                                                  const MakeMachine& make_machine) {
-  if (process_->loop.forked()) return forked();
+  if (process_->loop.forked()) return parents_rank();
   if (std::optional<Failure> failure = check(options)) return *std::move(failure);
   InterfaceChoice choice;
   if (!options.interface.empty()) {
@@ -106,9 +106,11 @@ std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions opt
 }
 
 std::optional<Failure> Runtime::run_in_background() {
-  if (process_->loop.forked()) return forked();
+  if (process_->loop.forked()) return parents_rank();
   return process_->loop.run_in_background();
 }
+
+bool Runtime::in_callback() { return Loop::this_thread_drives(); }
 
 // --- RankHandle ---
 
@@ -123,7 +125,7 @@ RankHandle::RankHandle(std::shared_ptr<Runtime> runtime, std::shared_ptr<EngineR
 }
 
 RankHandle::~RankHandle() {
-  if (runtime_->process_->loop.forked()) {
+  if (forked()) {
     new std::shared_ptr<EngineRunner>(runner_);  // for the reason in ~Runtime
     return;
   }
@@ -136,8 +138,8 @@ std::shared_ptr<Operation> RankHandle::new_operation() const {
 
 std::shared_ptr<Operation> RankHandle::start() {
   std::shared_ptr<Operation> operation = new_operation();
-  if (runtime_->process_->loop.forked()) {
-    operation->complete(forked());
+  if (forked()) {
+    operation->complete(parents_rank());
   } else {
     runtime_->process_->loop.post([runner = runner_, operation] { runner->start(operation); });
   }
@@ -146,8 +148,8 @@ std::shared_ptr<Operation> RankHandle::start() {
 
 std::shared_ptr<Operation> RankHandle::submit(node::Call call) {
   std::shared_ptr<Operation> operation = new_operation();
-  if (runtime_->process_->loop.forked()) {
-    operation->complete(forked());
+  if (forked()) {
+    operation->complete(parents_rank());
     return operation;
   }
   call.id = runner_->next_call_id();
@@ -157,7 +159,7 @@ std::shared_ptr<Operation> RankHandle::submit(node::Call call) {
 }
 
 void RankHandle::close() {
-  if (runtime_->process_->loop.forked()) return;
+  if (forked()) return;
   runtime_->process_->loop.post_or_run([runner = runner_] { runner->close(); });
 }
 
@@ -165,10 +167,12 @@ std::optional<Failure> RankHandle::failure() const { return runner_->failure(); 
 
 node::Statistics RankHandle::statistics() const {
   node::Statistics result;
-  if (runtime_->process_->loop.forked()) return result;
+  if (forked()) return result;
   runtime_->process_->loop.run([this, &result] { result = runner_->statistics(); });
   return result;
 }
+
+bool RankHandle::forked() const { return runtime_->process_->loop.forked(); }
 
 const node::Config& RankHandle::config() const { return runner_->config(); }
 

@@ -53,6 +53,8 @@ class RankHandle {
   // A snapshot; waits for the driving thread for an instant. Works until close().
   node::Statistics statistics() const;
 
+  // True in a child of the process that opened it.
+  bool forked() const;
   // The configuration as completed by Runtime::open.
   const node::Config& config() const;
 
@@ -66,6 +68,7 @@ class RankHandle {
 class Runtime : public std::enable_shared_from_this<Runtime> {
  public:
   // The process's runtime, made anew when no one holds it any more. Keep it as long as a rank is open (RankHandle does).
+  // Throws std::system_error when the system has no descriptors for it.
   static std::shared_ptr<Runtime> instance();
   // One apart from that, for tests. Always held by a shared_ptr.
   static std::shared_ptr<Runtime> make();
@@ -82,6 +85,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   // From now on a thread of its own drives the runtime: wanted when operations are begun and nobody waits for them
   // (futures, test(), descriptors). Cheap when it runs already. A Failure (resources) when no thread can be made.
   std::optional<Failure> run_in_background();
+  // True in a thread that drives a runtime, and so in every callback: what waits there waits for itself.
+  static bool in_callback();
 
  private:
   friend class RankHandle;
