@@ -6,7 +6,8 @@
 //   std::vector<std::string> everyone = handle.messages();
 //
 // Copies speak of the same operation. Any thread may use a handle. A handle may be dropped at any time; the operation
-// goes on without it. It may outlive its bootstrap: close() ends every operation with ErrorCode::closed.
+// goes on without it. It may outlive its bootstrap: close() ends every operation with ErrorCode::closed. In a child of
+// fork() an operation that was not done is refused with Error (misuse).
 #pragma once
 
 #include <cstddef>
@@ -41,8 +42,11 @@ class Handle {
   // A descriptor that becomes readable when the operation is done. Owned by the operation: don't read or close it.
   // Throws Error (resources) when the system has none left.
   int fd() const;
-  // Calls `callback` once when the operation is done: at once here if it is already, else later in Banyan's thread,
-  // where it must neither block nor throw. At most one callback per operation (futures use it as well).
+  // Calls `callback` once when the operation is done: at once here if it is already, else later in the thread that
+  // carries Banyan's work on just then: its own, or any thread of yours that waits in Banyan. So it must not block, not
+  // throw, and not lock what such a thread holds. It may begin operations, ask the bootstrap, and drop it (which then
+  // closes without waiting for the others); what would wait throws Error (misuse) in it. At most one callback per
+  // operation (futures use it as well).
   void on_done(std::function<void()> callback) const;
 
   // The result. Each of these waits first if need be, and throws Error if the operation failed.

@@ -35,9 +35,12 @@
 //
 // Threads: any thread may call anything, but only one at a time may be inside a collective operation: the second is
 // refused with Error (misuse), since the ranks could not agree on the order of the two. Banyan has one background
-// thread for all bootstraps of the process; it runs no code of yours but Handle::on_done.
+// thread for all bootstraps of the process; it runs no code of yours but Handle::on_done. Threads of yours that wait in
+// Banyan may run such callbacks too, in which nothing may block: blocking calls throw Error (misuse) there.
 //
-// Processes: many bootstraps may live in one process, as ranks of one job or of several. They don't survive fork().
+// Processes: many bootstraps may live in one process, as ranks of one job or of several. They don't survive fork(): a
+// child closes its copies of Banyan's sockets at once, and calls there throw Error (misuse). It may make bootstraps of
+// its own.
 //
 // `namespace bootstrap` is another name of `namespace banyan`. Define BANYAN_NO_BOOTSTRAP_ALIAS if you have your own.
 #pragma once
@@ -130,7 +133,8 @@ std::vector<MessageView> value_views_of(const std::vector<Value>& values) {
 class HierarchicalBootstrap {
  public:
   HierarchicalBootstrap();
-  // As close(), but quietly: nothing is thrown.
+  // As close(), but quietly: nothing is thrown. In a callback (Handle::on_done) it does not take leave of the others
+  // first, so that they may lose this rank; in a child of fork() it does nothing.
   ~HierarchicalBootstrap();
   HierarchicalBootstrap(HierarchicalBootstrap&&) noexcept;
   HierarchicalBootstrap& operator=(HierarchicalBootstrap&&) noexcept;

@@ -18,6 +18,21 @@ Handle& Handle::operator=(const Handle&) noexcept = default;
 Handle& Handle::operator=(Handle&&) noexcept = default;
 Handle::Handle(std::shared_ptr<Implementation> implementation) noexcept : implementation_(std::move(implementation)) {}
 
+void Handle::Implementation::expect_own_process() const {
+  if (!operation_->forked() || operation_->done()) return;
+  api::throw_misuse(*speaker_, ErrorPhase::running,
+                    "the operation belongs to the parent process; in a child of fork() it will never be done");
+}
+
+bool Handle::Implementation::wait_until(Time deadline) const {
+  expect_own_process();
+  if (!operation_->done() && driver::Runtime::in_callback()) {
+    api::throw_misuse(*speaker_, ErrorPhase::running,
+                      "waiting in a callback of Banyan would never end: go on in the operation's own callback");
+  }
+  return operation_->wait_until(deadline);
+}
+
 const driver::Outcome& Handle::Implementation::result() const {
   const driver::Outcome& outcome = operation_->outcome();
   if (const auto* failure = std::get_if<Failure>(&outcome)) throw api::to_error(*failure, *speaker_);
@@ -25,7 +40,7 @@ const driver::Outcome& Handle::Implementation::result() const {
 }
 
 const Payload& Handle::Implementation::message(std::size_t index) const {
-  operation_->wait();
+  wait_until(kNever);
   const driver::Outcome& outcome = result();
   if (const auto* payload = std::get_if<Payload>(&outcome); payload != nullptr && index == 0) return *payload;
   if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome);
@@ -36,7 +51,10 @@ const Payload& Handle::Implementation::message(std::size_t index) const {
 }
 
 void Handle::Implementation::on_done(std::function<void()> callback) const {
-  if (watch_) {
+  expect_own_process();
+  if (operation_->forked()) {
+    callback();
+  } else if (watch_) {
     watch_->then(std::move(callback));
   } else {
     operation_->on_done([callback = std::move(callback)](const driver::Outcome&) { callback(); });
@@ -46,19 +64,20 @@ void Handle::Implementation::on_done(std::function<void()> callback) const {
 bool Handle::test() const noexcept { return implementation_->operation().done(); }
 
 void Handle::wait() const {
-  implementation_->operation().wait();
+  implementation_->wait_until(kNever);
   implementation_->result();
 }
 
 bool Handle::wait_for(Timeout timeout) const {
   const bool forever = timeout.is_default() || timeout.is_none();
   const Time deadline = forever ? kNever : after(driver::now(), timeout.duration());
-  if (!implementation_->operation().wait_until(deadline)) return false;
+  if (!implementation_->wait_until(deadline)) return false;
   implementation_->result();
   return true;
 }
 
 int Handle::fd() const {
+  implementation_->expect_own_process();
   const int descriptor = implementation_->operation().descriptor();
   if (descriptor < 0) {
     throw Error(ErrorCode::resources, ErrorPhase::running,

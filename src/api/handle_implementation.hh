@@ -9,6 +9,7 @@
 
 #include "api/failures.hh"
 #include "api/start_watch.hh"
+#include "base/time.hh"
 #include "driver/asio/operation.hh"
 
 namespace banyan {
@@ -22,7 +23,11 @@ class Handle::Implementation {
 
   driver::Operation& operation() const { return *operation_; }
   const api::Speaker& speaker() const { return *speaker_; }
+  // False when it is still going on at the deadline. Error (misuse) where waiting would never end.
+  bool wait_until(Time deadline) const;
   void on_done(std::function<void()> callback) const;
+  // Error (misuse) in a child of the process that began the operation, unless it was done before.
+  void expect_own_process() const;
   // The outcome of a done operation; throws what it failed with.
   const driver::Outcome& result() const;
   // Message `index` of it; throws Error (misuse) when there is none.

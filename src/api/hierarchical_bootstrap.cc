@@ -4,6 +4,7 @@
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
+#include "api/calls.hh"
 #include "api/environment.hh"
 #include "api/handle_implementation.hh"
 #include "api/job.hh"
@@ -35,7 +36,10 @@ void HierarchicalBootstrap::init(int rank, int total_ranks, const std::string& a
 void HierarchicalBootstrap::init(Options options) { implementation_->init(std::move(options)); }
 void HierarchicalBootstrap::set_blob(MessageView blob) { implementation_->set_blob(blob); }
 
-void HierarchicalBootstrap::start() { Implementation::handle(implementation_->start()).wait(); }
+void HierarchicalBootstrap::start() {
+  implementation_->expect_no_callback("start");
+  Implementation::handle(implementation_->start()).wait();
+}
 std::future<void> HierarchicalBootstrap::start_async() { return future_done(begin_start()); }
 Handle HierarchicalBootstrap::begin_start() {
   Handle handle = Implementation::handle(implementation_->start());
@@ -55,6 +59,7 @@ void HierarchicalBootstrap::copy_blob(int rank, const std::function<void*(std::s
 }
 
 Handle HierarchicalBootstrap::run(const detail::Call& call) {
+  implementation_->expect_no_callback(api::name_of(call.kind));
   const api::Job::Turn turn = implementation_->take_turn(call);
   Handle handle = Implementation::handle(implementation_->submit(call));
   handle.wait();

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <variant>
 
 #include <fmt/format.h>
@@ -13,9 +14,21 @@
 #include "wire/table.hh"
 
 namespace banyan::api {
+namespace {
+
+std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
+  try {
+    return driver::Runtime::instance();
+  } catch (const std::system_error& error) {
+    const std::string text = fmt::format("can't make an event loop: {}; raise the limit (ulimit -n)", error.code().message());
+    throw to_error({FailureCode::resources, Phase::setup, {}, {}, text}, speaker);
+  }
+}
+
+}  // namespace
 
 Job::~Job() {
-  if (state_ != State::started) return;
+  if (state_ != State::started || rank_->forked() || driver::Runtime::in_callback()) return;
   try {
     close();
   } catch (const std::exception& error) {
@@ -28,6 +41,19 @@ void Job::refuse(const std::string& text) const {
                            : state_ == State::started ? ErrorPhase::running
                                                       : ErrorPhase::setup;
   throw_misuse(*speaker_, phase, text);
+}
+
+void Job::expect_no_callback(const char* caller) const {
+  if (!driver::Runtime::in_callback()) return;
+  const std::lock_guard lock(mutex_);
+  refuse(fmt::format("{}() was called in a callback of Banyan, where nothing may wait: leave it to another thread, or "
+                     "begin it and go on in its own callback",
+                     caller));
+}
+
+void Job::expect_own_process(const char* caller) const {
+  if (!rank_ || !rank_->forked()) return;
+  refuse(fmt::format("{}(): this bootstrap belongs to the parent process; a child of fork() can't use it", caller));
 }
 
 // ---- Beginning and end
@@ -76,7 +102,7 @@ Job::Begun Job::start() {
     log.say(LogLevel::info, fmt::format("{}: {}", to_string(failure.phase), failure.text));
   };
 
-  runtime_ = driver::Runtime::instance();
+  runtime_ = make_runtime(*speaker_);
   auto opened = runtime_->open(std::move(rank_options));
   if (const auto* failure = std::get_if<Failure>(&opened)) throw to_error(*failure, *speaker_);
   rank_ = std::move(std::get<std::unique_ptr<driver::RankHandle>>(opened));
@@ -89,8 +115,10 @@ Job::Begun Job::start() {
 }
 
 void Job::close() {
+  expect_no_callback("close");
   {
     const std::lock_guard lock(mutex_);
+    expect_own_process("close");
     if (state_ == State::fresh) refuse("close() was called before init()");
     if (state_ == State::closed) refuse("close() was called a second time");
     if (std::exchange(state_, State::closed) == State::ready) return;
@@ -104,9 +132,12 @@ void Job::take_leave() {
     const Duration patience = rank_->config().close_timeout;
     rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
   }
-  const std::lock_guard lock(mutex_);
-  statistics_ = rank_->statistics();
-  ended_ = true;
+  const node::Statistics last = rank_->statistics();
+  {
+    const std::lock_guard lock(mutex_);
+    statistics_ = last;
+    ended_ = true;
+  }
   rank_->close();
 }
 
@@ -209,10 +240,19 @@ Payload Job::blob_of(int rank) const {
   return formed.blob(static_cast<Rank>(rank));
 }
 
-Statistics Job::statistics() const {
+node::Statistics Job::snapshot() const {
+  {
+    const std::lock_guard lock(mutex_);
+    expect_own_process("statistics");
+    table("statistics");
+  }
+  const node::Statistics now = rank_->statistics();
   const std::lock_guard lock(mutex_);
-  table("statistics");
-  const node::Statistics now = ended_ ? statistics_ : rank_->statistics();
+  return ended_ ? statistics_ : now;  // the driver forgets what it has closed
+}
+
+Statistics Job::statistics() const {
+  const node::Statistics now = snapshot();
   Statistics statistics;
   statistics.ranks = options_.world_size;
   statistics.hosts = static_cast<int>(now.hosts);

@@ -40,7 +40,8 @@ class Job {
   };
 
   Job() = default;
-  ~Job();  // closes quietly
+  // Closes quietly. In a callback it can't take leave of the others first, in a child of fork() it does nothing.
+  ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
@@ -49,6 +50,8 @@ class Job {
   Begun start();
   void close();
 
+  // Before what blocks, since there is nothing to undo then: Error (misuse) in a callback, which would wait for itself.
+  void expect_no_callback(const char* caller) const;
   // Before submit(): Error (misuse) when another thread has the turn. Messages between two ranks need none.
   Turn take_turn(const detail::Call& call);
   Begun submit(const detail::Call& call);
@@ -67,11 +70,14 @@ class Job {
   // These expect mutex_ to be held.
   const wire::Table& table(const char* caller) const;
   void expect_started(const char* caller) const;
+  void expect_own_process(const char* caller) const;
   void expect_rank(const char* caller, const char* role, int rank) const;
   [[noreturn]] void refuse(const std::string& text) const;
 
   void take_leave();
+  node::Statistics snapshot() const;
 
+  // Never held while the driver may run: a callback may ask for what it guards.
   mutable std::mutex mutex_;
   State state_ = State::fresh;
   Options options_;

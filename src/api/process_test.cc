@@ -1,0 +1,135 @@
+// A bootstrap and the process around it: what it inherits, what it runs out of, and its children.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <banyan/hierarchical_bootstrap.hpp>
+
+#include "api/environment.hh"
+#include "api/job_of_threads.hh"
+
+namespace banyan::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a process is told under `banyan run`, read anew for each job.
+std::vector<Options> told(const std::vector<Options>& launched) {
+  std::vector<Options> all;
+  for (const Options& options : launched) {
+    std::map<std::string, std::string> variables = {{"BANYAN_RANK", std::to_string(options.rank)},
+                                                    {"BANYAN_WORLD_SIZE", std::to_string(options.world_size)},
+                                                    {"BANYAN_RENDEZVOUS", options.rendezvous},
+                                                    {"BANYAN_SECRET", options.secret}};
+    if (options.rendezvous_fd >= 0) variables["BANYAN_RENDEZVOUS_FD"] = std::to_string(options.rendezvous_fd);
+    all.push_back(options_from(Environment([variables](const char* name) {
+      const auto place = variables.find(name);
+      return place == variables.end() ? nullptr : place->second.c_str();
+    })));
+  }
+  return all;
+}
+
+void meet(HierarchicalBootstrap& job, const Options& options) {
+  job.init(options);
+  job.start();
+  job.barrier();
+  job.close();
+}
+
+TEST(Inheritance, a_second_job_of_the_same_processes_leaves_a_descriptor_that_is_another_file_by_now_alone) {
+  const auto launched = job_options(2);
+  run_ranks(told(launched), meet);
+  const int number = launched[0].rendezvous_fd;
+  EXPECT_LT(::fcntl(number, F_GETFD), 0);
+  const int file = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (file != number) {
+    ASSERT_EQ(::dup2(file, number), number);
+  }
+  run_ranks(told(launched), meet);
+  EXPECT_GE(::fcntl(number, F_GETFD), 0);
+  ::close(number);
+  if (file != number) ::close(file);
+}
+
+TEST(Resources, a_start_without_descriptors_fails_with_an_error_and_may_be_repeated) {
+  run_job(1, [](HierarchicalBootstrap&) {});  // raises the limit, once in the life of the process
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit low{64, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &low);
+  std::vector<int> taken;
+  for (int number = ::open("/dev/null", O_RDONLY); number >= 0; number = ::dup(number)) taken.push_back(number);
+  HierarchicalBootstrap job;
+  job.init(0, 1, "127.0.0.1", 0);
+  try {
+    job.start();
+    ADD_FAILURE() << "started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::resources) << error.what();
+  }
+  for (const int number : taken) ::close(number);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  job.start();
+  job.barrier();
+}
+
+// What the child returns; it has 20 s.
+int child_of_fork(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(body());
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool is_misuse(const std::function<void()>& call) {
+  try {
+    call();
+    return false;
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::misuse;
+  }
+}
+
+TEST(Fork, a_child_is_told_that_its_parents_bootstrap_is_not_its_own) {
+  auto job = std::make_unique<HierarchicalBootstrap>();
+  job->init(0, 1, "127.0.0.1", 0);
+  job->start();
+  const Handle pending = job->begin_recv(0);
+  const Handle done = job->begin_send(0, "x", 1);
+  done.wait();
+  const std::vector<std::function<void()>> refused = {
+      [&] { pending.wait(); },       [&] { pending.wait_for(1s); }, [&] { pending.fd(); },
+      [&] { pending.on_done([] {}); }, [&] { job->barrier(); },       [&] { job->begin_barrier(); },
+      [&] { job->statistics(); },    [&] { job->close(); }};
+  const int verdict = child_of_fork([&] {
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+      if (!is_misuse(refused[i])) return static_cast<int>(i) + 1;
+    }
+    bool called = false;
+    done.wait();
+    done.on_done([&called] { called = true; });
+    if (!called) return 100;
+    job.reset();
+    run_job(1, [](HierarchicalBootstrap& own) { own.barrier(); });
+    return 0;
+  });
+  EXPECT_EQ(verdict, 0);
+  job->send(0, "y");
+  EXPECT_EQ(pending.message(), "y");
+}
+
+}  // namespace
+}  // namespace banyan::api
