@@ -43,9 +43,7 @@ struct Shape {
   int fan_out = 8;
 
   int host_of(int rank) const { return static_cast<int>(static_cast<long>(rank) * hosts / ranks); }
-  int first_rank(int host) const {
-    return static_cast<int>((static_cast<long>(host) * ranks + hosts - 1) / hosts);
-  }
+  int first_rank(int host) const { return static_cast<int>((static_cast<long>(host) * ranks + hosts - 1) / hosts); }
 };
 
 struct Figures {
@@ -205,13 +203,12 @@ void run(const Shape& shape) {
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
-  std::printf(
-      R"({"ranks":%d,"hosts":%d,"fan_out":%d,"depth":%d,"start_ms":%.1f,"allgather_ms":%.1f,"close_ms":%.1f,)"
-      R"("cpu_s":%.1f,"peak_descriptors":%zu,"peak_rss_mib":%ld,"ok":%s})"
-      "\n",
-      shape.ranks, shape.hosts, shape.fan_out, figures.depth, figures.start_ms, figures.allgather_ms, figures.close_ms,
-      seconds(usage.ru_utime) + seconds(usage.ru_stime), descriptors.most(), usage.ru_maxrss / 1024,
-      as_asked ? "true" : "false");
+  std::printf(R"({"ranks":%d,"hosts":%d,"fan_out":%d,"depth":%d,"start_ms":%.1f,"allgather_ms":%.1f,"close_ms":%.1f,)"
+              R"("cpu_s":%.1f,"peak_descriptors":%zu,"peak_rss_mib":%ld,"ok":%s})"
+              "\n",
+              shape.ranks, shape.hosts, shape.fan_out, figures.depth, figures.start_ms, figures.allgather_ms,
+              figures.close_ms, seconds(usage.ru_utime) + seconds(usage.ru_stime), descriptors.most(),
+              usage.ru_maxrss / 1024, as_asked ? "true" : "false");
   if (!as_asked) throw std::runtime_error("the job has another number of hosts than it was asked to have");
 }
 

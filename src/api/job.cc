@@ -20,7 +20,8 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
   try {
     return driver::Runtime::instance();
   } catch (const std::system_error& error) {
-    const std::string text = fmt::format("can't make an event loop: {}; raise the limit (ulimit -n)", error.code().message());
+    const std::string text =
+        fmt::format("can't make an event loop: {}; raise the limit (ulimit -n)", error.code().message());
     throw to_error({FailureCode::resources, Phase::setup, {}, {}, text}, speaker);
   }
 }
@@ -46,9 +47,10 @@ void Job::refuse(const std::string& text) const {
 void Job::expect_no_callback(const char* caller) const {
   if (!driver::Runtime::in_callback()) return;
   const std::lock_guard lock(mutex_);
-  refuse(fmt::format("{}() was called in a callback of Banyan, where nothing may wait: leave it to another thread, or "
-                     "begin it and go on in its own callback",
-                     caller));
+  refuse(
+      fmt::format("{}() was called in a callback of Banyan, where nothing may wait: leave it to another thread, or "
+                  "begin it and go on in its own callback",
+                  caller));
 }
 
 void Job::expect_own_process(const char* caller) const {

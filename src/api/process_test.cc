@@ -110,10 +110,10 @@ TEST(Fork, a_child_is_told_that_its_parents_bootstrap_is_not_its_own) {
   const Handle pending = job->begin_recv(0);
   const Handle done = job->begin_send(0, "x", 1);
   done.wait();
-  const std::vector<std::function<void()>> refused = {
-      [&] { pending.wait(); },       [&] { pending.wait_for(1s); }, [&] { pending.fd(); },
-      [&] { pending.on_done([] {}); }, [&] { job->barrier(); },       [&] { job->begin_barrier(); },
-      [&] { job->statistics(); },    [&] { job->close(); }};
+  const std::vector<std::function<void()>> refused = {[&] { pending.wait(); },    [&] { pending.wait_for(1s); },
+                                                      [&] { pending.fd(); },      [&] { pending.on_done([] {}); },
+                                                      [&] { job->barrier(); },    [&] { job->begin_barrier(); },
+                                                      [&] { job->statistics(); }, [&] { job->close(); }};
   const int verdict = child_of_fork([&] {
     for (std::size_t i = 0; i < refused.size(); ++i) {
       if (!is_misuse(refused[i])) return static_cast<int>(i) + 1;

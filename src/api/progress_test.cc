@@ -30,7 +30,8 @@ TEST(Progress, to_a_pipe_is_dropped_whole_when_there_is_no_room) {
   ::close(ends[1]);
   std::size_t size = 0;
   char buffer[4096];
-  for (ssize_t count = 0; (count = ::read(ends[0], buffer, sizeof(buffer))) > 0;) size += static_cast<std::size_t>(count);
+  for (ssize_t count = 0; (count = ::read(ends[0], buffer, sizeof(buffer))) > 0;)
+    size += static_cast<std::size_t>(count);
   EXPECT_GT(size, 0u);
   EXPECT_EQ(size % (line.size() + 1), 0u);
   ::close(ends[0]);

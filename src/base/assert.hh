@@ -3,9 +3,9 @@
 
 #include <cassert>
 
-#define BANYAN_ASSERT(condition)                                                \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]] {                                            \
+#define BANYAN_ASSERT(condition)                                                         \
+  do {                                                                                   \
+    if (!(condition)) [[unlikely]] {                                                     \
       __assert_fail(#condition, __FILE__, __LINE__, static_cast<const char*>(__func__)); \
-    }                                                                           \
+    }                                                                                    \
   } while (false)

@@ -12,7 +12,8 @@
 
 namespace banyan {
 
-static_assert(std::endian::native == std::endian::little, "the wire is little-endian; add byte swapping for this machine");
+static_assert(std::endian::native == std::endian::little,
+              "the wire is little-endian; add byte swapping for this machine");
 
 inline bool is_control(std::byte byte) { return byte < std::byte{0x20} || byte == std::byte{0x7f}; }
 

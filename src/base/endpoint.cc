@@ -6,8 +6,8 @@
 namespace banyan {
 namespace {
 
-constexpr std::array<std::byte, 12> kMappedPrefix{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
-                                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+constexpr std::array<std::byte, 12> kMappedPrefix{std::byte{0}, std::byte{0}, std::byte{0},    std::byte{0},
+                                                  std::byte{0}, std::byte{0}, std::byte{0},    std::byte{0},
                                                   std::byte{0}, std::byte{0}, std::byte{0xff}, std::byte{0xff}};
 
 unsigned value(std::byte byte) { return std::to_integer<unsigned>(byte); }

@@ -18,8 +18,8 @@ struct Endpoint {
 
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
   bool known() const { return family != Family::none; }
-  bool loopback() const;    // 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104
-  bool wildcard() const;    // 0.0.0.0 or ::, not an unknown address
+  bool loopback() const;          // 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104
+  bool wildcard() const;          // 0.0.0.0 or ::, not an unknown address
   std::string to_string() const;  // "10.0.0.1:4242", "[fe80::1]:4242"
 };
 

@@ -16,7 +16,8 @@ RankSet RankSet::all(std::uint32_t world_size) {
 
 void RankSet::insert(Range range) {
   // The ranges that touch or overlap the new one become one with it.
-  auto begin = std::ranges::lower_bound(ranges_, range.first, {}, [](const Range& r) { return std::uint64_t{r.last} + 1; });
+  auto begin =
+      std::ranges::lower_bound(ranges_, range.first, {}, [](const Range& r) { return std::uint64_t{r.last} + 1; });
   auto end = begin;
   for (; end != ranges_.end() && end->first <= std::uint64_t{range.last} + 1; ++end) {
     range.first = std::min(range.first, end->first);

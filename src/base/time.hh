@@ -21,8 +21,6 @@ inline constexpr Time kNever = Time::max();
 inline constexpr Duration kForever = Duration::max();
 
 // `from + wait` that saturates at "never" instead of overflowing.
-constexpr Time after(Time from, Duration wait) {
-  return wait >= kNever - from ? kNever : from + wait;
-}
+constexpr Time after(Time from, Duration wait) { return wait >= kNever - from ? kNever : from + wait; }
 
 }  // namespace banyan

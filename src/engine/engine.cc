@@ -59,12 +59,17 @@ void Engine::on(Time now, const input::Connected& connected) {
 
 void Engine::on(Time now, const input::ConnectFailed& failed) {
   if (links_.erase(failed.link) == 0) return;
-  node_.on_link_failed(now, failed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, failed.reason}, false, std::nullopt);
+  node_.on_link_failed(now, failed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, failed.reason}, false,
+                       std::nullopt);
 }
 
-void Engine::on(Time now, const input::Listening& listening) { node_.on_listening(now, listening.listener, listening.endpoint); }
+void Engine::on(Time now, const input::Listening& listening) {
+  node_.on_listening(now, listening.listener, listening.endpoint);
+}
 
-void Engine::on(Time now, const input::ListenFailed& failed) { node_.on_listen_failed(now, failed.listener, failed.reason); }
+void Engine::on(Time now, const input::ListenFailed& failed) {
+  node_.on_listen_failed(now, failed.listener, failed.reason);
+}
 
 void Engine::on(Time now, const input::Accepted& accepted) {
   // Each engine has its own bound as well as the driver's over the process: the oldest stranger makes room.
@@ -99,7 +104,10 @@ void Engine::poll_session(Time now, LinkId id) {
       node_.on_authenticated(now, id, proven->peer, link.accepted, link.local);
       if (!identity_.job.known()) identity_.job = node_.job();
     } else if (const auto& frame = std::get<wire::Frame>(event); !node_.on_frame(now, id, frame)) {
-      const Failure failure{FailureCode::protocol, Phase::running, RankSet::single(link.session.peer().rank), {},
+      const Failure failure{FailureCode::protocol,
+                            Phase::running,
+                            RankSet::single(link.session.peer().rank),
+                            {},
                             std::string("it sent a ") + to_string(frame.kind) + " frame that breaks the protocol"};
       const session::Peer peer = link.session.peer();
       close(id, false);
@@ -136,7 +144,9 @@ void Engine::on(Time now, const input::Closed& closed) {
   release_feeders(closed.link, at->second);
   forget(at);
   if (stranger && !let_go) ++turned_away_;
-  if (!let_go) node_.on_link_failed(now, closed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, closed.reason}, false, peer);
+  if (!let_go)
+    node_.on_link_failed(now, closed.link, Failure{FailureCode::unreachable, Phase::join, {}, {}, closed.reason}, false,
+                         peer);
 }
 
 void Engine::on(Time now, const input::Tick&) {
@@ -167,7 +177,10 @@ void Engine::drop_stalled(Time now) {
     const session::Peer peer = links_.at(id).session.peer();
     close(id, true);
     const auto waited = std::chrono::duration_cast<std::chrono::seconds>(config_.limits.stall_timeout).count();
-    const Failure failure{FailureCode::unreachable, Phase::running, RankSet::single(peer.rank), {},
+    const Failure failure{FailureCode::unreachable,
+                          Phase::running,
+                          RankSet::single(peer.rank),
+                          {},
                           "it has read nothing for " + std::to_string(waited) + " s"};
     node_.on_link_failed(now, id, failure, false, peer);
   }

@@ -178,7 +178,8 @@ void check_tables(Job& job) {
   }
 }
 
-// Seeds are tried until a test has failed. BANYAN_SEEDS_FACTOR=20 tries twenty times as many, BANYAN_SEED=806 one alone.
+// Seeds are tried until a test has failed. BANYAN_SEEDS_FACTOR=20 tries twenty times as many, BANYAN_SEED=806 one
+// alone.
 template <typename Body>
 void for_seeds(std::uint64_t count, Body body) {
   if (const char* more = std::getenv("BANYAN_SEEDS_FACTOR")) count *= std::strtoull(more, nullptr, 10);

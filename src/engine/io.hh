@@ -39,7 +39,8 @@ struct ListenFailed {
   std::string reason;
 };
 // A connection whose first bytes name this engine's rank. The engine answers with output::Adopt and the link id, or
-// output::TurnAway. `remote` and `local` are the two ends (none on a Unix socket). The first bytes follow as BytesReceived.
+// output::TurnAway. `remote` and `local` are the two ends (none on a Unix socket). The first bytes follow as
+// BytesReceived.
 struct Accepted {
   AcceptToken token{};
   node::Listener listener{};
@@ -66,8 +67,9 @@ struct Tick {};
 
 }  // namespace input
 
-using Input = std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
-                           input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::Tick, node::Call>;
+using Input =
+    std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
+                 input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::Tick, node::Call>;
 
 namespace output {
 

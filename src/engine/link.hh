@@ -31,9 +31,9 @@ struct Link {
   std::size_t own_bytes = 0;  // of `data`, by where they come from: this rank, or another link
   std::size_t fed_bytes = 0;
   std::size_t with_driver = 0;
-  Time stalled_at = kNever;   // while feeders are held: when the peer will have taken nothing for too long
-  std::set<LinkId> held_feeders{};// links that are not read from because this one is full
-  std::uint32_t held_by = 0;      // how many full links keep this one from being read
+  Time stalled_at = kNever;         // while feeders are held: when the peer will have taken nothing for too long
+  std::set<LinkId> held_feeders{};  // links that are not read from because this one is full
+  std::uint32_t held_by = 0;        // how many full links keep this one from being read
 
   std::size_t& bytes_of(LinkId feeder) { return feeder == kNoLink ? own_bytes : fed_bytes; }
   // What others have brought to wait here: of what the driver has, data fill the window, more than that is control.

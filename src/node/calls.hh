@@ -58,10 +58,10 @@ struct Completion {
 // Facts about the formed job, for reports.
 struct Statistics {
   std::uint32_t hosts = 0;
-  std::uint32_t depth = 0;             // of the deepest leader; 0 is the root
-  std::uint32_t tree_links = 0;        // at this rank
-  std::uint32_t local_links = 0;       // at this rank
-  std::uint64_t turned_away = 0;       // connections refused: strangers, wrong secret, wrong job
+  std::uint32_t depth = 0;        // of the deepest leader; 0 is the root
+  std::uint32_t tree_links = 0;   // at this rank
+  std::uint32_t local_links = 0;  // at this rank
+  std::uint64_t turned_away = 0;  // connections refused: strangers, wrong secret, wrong job
   std::uint64_t tree_links_peak = 0;
   std::uint64_t unexpected_bytes = 0;  // held now for receives not posted yet
 };

@@ -28,8 +28,8 @@ class CollectiveAlgorithm {
   virtual bool deferred() const { return false; }
   // The whole subtree has called; its vote goes up as soon as this returns.
   virtual void before_vote() {}
-  // At the root, once all have voted: an allgather's contributions are so many bytes together (kMaxMessageBytes: or more).
-  // Asked for failure() afterwards.
+  // At the root, once all have voted: an allgather's contributions are so many bytes together (kMaxMessageBytes: or
+  // more). Asked for failure() afterwards.
   virtual void on_total(std::uint64_t /*bytes*/) {}
   // All ranks have called.
   virtual void on_go() { has_go_ = true; }

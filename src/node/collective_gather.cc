@@ -4,12 +4,12 @@ namespace banyan::node {
 namespace {
 
 Failure too_large() {
-  return {FailureCode::too_large,
-          Phase::running,
-          {},
-          {},
-          "the contributions to allgather() are too many bytes together; the limit is " +
-              std::to_string(kMaxMessageBytes)};
+  return {
+      FailureCode::too_large,
+      Phase::running,
+      {},
+      {},
+      "the contributions to allgather() are too many bytes together; the limit is " + std::to_string(kMaxMessageBytes)};
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ bool GatherAlgorithm::on_data(LinkId from, const wire::Collective& head, const P
   if (for_everyone() && !links_.is_root() && from == links_.parent()) return on_result(from, head, tail);
   if (is_collector()) return collect(from, tail);
   // At the root nothing waits for a vote, and the collector may have left.
-  if (voted_ || links_.is_root() || hop_ != links_.parent()) return pass_on_entries(links_, from, head, tail, collector_rank_);
+  if (voted_ || links_.is_root() || hop_ != links_.parent())
+    return pass_on_entries(links_, from, head, tail, collector_rank_);
   if (from == hop_ || !are_entries(tail, links_.world_size())) return false;
   packer_.add_packed(tail, [&](const Payload& full) { links_.send_data(hop_, head_, full, from); });
   return true;

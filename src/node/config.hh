@@ -18,8 +18,8 @@ namespace banyan::node {
 struct Config {
   Rank rank{};
   std::uint32_t world_size = 1;
-  JobId job;          // unknown: rank 0 invents it, the others adopt it
-  std::string secret; // empty: no authentication
+  JobId job;           // unknown: rank 0 invents it, the others adopt it
+  std::string secret;  // empty: no authentication
   Incarnation incarnation{};
   std::array<std::byte, 32> entropy{};  // fresh random bytes: nonces come from them
   std::uint64_t seed = 0;               // of the jitter in retries

@@ -48,8 +48,8 @@ struct Refuse {
 
 }  // namespace effect
 
-using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::Listen, effect::StopListening,
-                            effect::Formed, effect::Failed, effect::Notice, Completion>;
+using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::Listen,
+                            effect::StopListening, effect::Formed, effect::Failed, effect::Notice, Completion>;
 
 class Effects {
  public:

@@ -38,13 +38,15 @@ Failure Node::closed_early(Rank rank, const std::string& host) const {
 void Node::lose_child(Time now, LinkId link, const Failure& failure) {
   const Child child = children_.at(link);
   // What has not gone further than here is as if it had never come.
-  const bool unsent = std::ranges::any_of(pending_, [&](const Pending& p) { return p.from == link && p.record.rank == child.peer.rank; });
+  const bool unsent = std::ranges::any_of(
+      pending_, [&](const Pending& p) { return p.from == link && p.record.rank == child.peer.rank; });
   forget_child(link);
   if (over()) return finish_closing();
   if (topology_) {
     if (child.left) return finish_closing();
     // The index stays in use until all its frames are accounted for; a left child has been removed already.
-    wire::Report news{child.peer.rank, child.peer.incarnation, child.attachment, lost_failure(child.peer.rank, host_of(child.peer.rank, child.host), failure.text)};
+    wire::Report news{child.peer.rank, child.peer.incarnation, child.attachment,
+                      lost_failure(child.peer.rank, host_of(child.peer.rank, child.host), failure.text)};
     return report(now, std::move(news));
   }
   if (!child.recorded || child.left || unsent || (!is_root() && !registered_with_)) return;
@@ -86,7 +88,8 @@ void Node::report(Time now, wire::Report report) {
     return;
   }
   if (!topology_) flush_records(now);  // the news of a rank never arrives before the rank
-  effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data, wire::encode(report, epoch()));
+  effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
+                wire::encode(report, epoch()));
   if (topology_ && !grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), std::move(report.failure)};
 }
 
@@ -101,7 +104,8 @@ bool Node::on_report_up(Time now, const wire::Report& report) {
     const auto undone = [&](const Pending& p) { return p.record.rank == report.rank && !outlived(p.record); };
     if (!topology_ && std::erase_if(pending_, undone) > 0) return true;
     if (joiner_.upstream()) {
-      effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data, wire::encode(report, epoch()));
+      effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
+                    wire::encode(report, epoch()));
     } else if (!topology_ && !held_report_) {
       held_report_ = report;
     }
@@ -169,8 +173,9 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
   news.rank = child.peer.rank;
   news.incarnation = child.peer.incarnation;
   news.attachment = child.attachment;
-  news.failure = leave.gave_up ? Failure{FailureCode::timed_out, Phase::registration, leave.missing, {}, who + " stopped waiting"}
-                               : closed_early(child.peer.rank, child.host);
+  news.failure = leave.gave_up
+                     ? Failure{FailureCode::timed_out, Phase::registration, leave.missing, {}, who + " stopped waiting"}
+                     : closed_early(child.peer.rank, child.host);
   if (is_root()) return on_report_up(now, news);
   report(now, std::move(news));
   return true;
@@ -182,15 +187,17 @@ Failure Node::timeout_failure() const {
   const std::string of = " of " + std::to_string(config_.world_size);
   if (is_root()) {
     failure.ranks = registry_->missing();
-    failure.text = "missing " + std::to_string(failure.ranks.count()) + of + ": " + failure.ranks.to_string() + after_text +
-                   "; see whether they were started with this job's rendezvous " + config_.rendezvous + " and can reach it";
+    failure.text = "missing " + std::to_string(failure.ranks.count()) + of + ": " + failure.ranks.to_string() +
+                   after_text + "; see whether they were started with this job's rendezvous " + config_.rendezvous +
+                   " and can reach it";
   } else if (last_status_ && last_status_->missing_count > 0) {
     failure.ranks = last_status_->missing;
     failure.text = "missing " + std::to_string(last_status_->missing_count) + of + ": " + failure.ranks.to_string();
     if (failure.ranks.count() < last_status_->missing_count) {
       failure.text += " and " + std::to_string(last_status_->missing_count - failure.ranks.count()) + " more";
     }
-    failure.text += after_text + (last_status_->obstacle.empty() ? "; see whether they were started" : "; " + last_status_->obstacle);
+    failure.text += after_text + (last_status_->obstacle.empty() ? "; see whether they were started"
+                                                                 : "; " + last_status_->obstacle);
   } else if (!joiner_.obstacle().empty()) {
     failure.phase = Phase::join;
     failure.text = joiner_.obstacle() + after_text;
@@ -199,7 +206,8 @@ Failure Node::timeout_failure() const {
       failure.text = "missing at least 1" + of + ": 0" + after_text + "; " + joiner_.obstacle();
     }
   } else {
-    failure.text = "the job did not form" + after_text + " and nobody could say who is missing; raise BANYAN_TIMEOUT if the machine is slow";
+    failure.text = "the job did not form" + after_text +
+                   " and nobody could say who is missing; raise BANYAN_TIMEOUT if the machine is slow";
   }
   if (turned_away_) failure.text += "; turned away: " + *turned_away_;
   return failure;
@@ -208,7 +216,8 @@ Failure Node::timeout_failure() const {
 void Node::give_up(Time now) {
   const Failure failure = timeout_failure();
   if (!is_root() && joiner_.upstream()) {
-    effects_.send(joiner_.upstream()->link, FrameClass::control, wire::encode(wire::Leave{true, failure.ranks}, epoch()));
+    effects_.send(joiner_.upstream()->link, FrameClass::control,
+                  wire::encode(wire::Leave{true, failure.ranks}, epoch()));
   }
   fail(now, failure);
 }
@@ -217,7 +226,8 @@ void Node::give_up(Time now) {
 void Node::fail(Time now, const Failure& failure) {
   if (over()) return;
   failed_ = failure;
-  if (failed_->host.empty() && failed_->ranks.count() == 1) failed_->host = host_of(Rank{failed_->ranks.ranges()[0].first}, {});
+  if (failed_->host.empty() && failed_->ranks.count() == 1)
+    failed_->host = host_of(Rank{failed_->ranks.ranges()[0].first}, {});
   grace_.reset();
   for (const auto& [link, child] : children_) {
     if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
@@ -251,12 +261,14 @@ void Node::end(const Failure& failure) {
 
 void Node::close(Time now, const Call& call) {
   if (closing_ || gone_) {
-    return effects_.complete(call.id, Failure{FailureCode::misuse, Phase::closing, {}, {}, "this rank is closed already"});
+    return effects_.complete(call.id,
+                             Failure{FailureCode::misuse, Phase::closing, {}, {}, "this rank is closed already"});
   }
   closing_ = call.id;
   close_deadline_ = std::min(call.deadline, after(now, config_.close_timeout));
   if (topology_ && !failed_) {
-    const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name, "this rank was closed while the call ran"};
+    const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
+                         "this rank was closed while the call ran"};
     messages_->fail_all(closed);
   }
   finish_closing();
@@ -265,20 +277,24 @@ void Node::close(Time now, const Call& call) {
 // Whoever relays for others, or owes them bytes, stays until that is done, or until its patience ends.
 void Node::finish_closing() {
   if (!closing_ || gone_) return;
-  const bool relays = std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
+  const bool relays =
+      std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
   const bool owes = collectives_ && collectives_->owes_bytes();
   if (topology_ && !failed_ && (relays || owes) && !patience_ended_) return;
   if (owes) collectives_->give_up_owed();
   gone_ = true;
   const wire::Leave leave{false, {}};
-  if (joiner_.upstream() && !failed_) effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(leave, epoch()));
+  if (joiner_.upstream() && !failed_)
+    effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(leave, epoch()));
   if (!failed_) send_down(FrameClass::data, wire::encode(leave, epoch()));
   joiner_.stop();
   if (joiner_.upstream()) effects_.add(effect::CloseLink{joiner_.upstream()->link, false});
   for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
   children_.clear();
-  for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local}) effects_.add(effect::StopListening{listener});
-  const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name, "this rank was closed while the call ran"};
+  for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local})
+    effects_.add(effect::StopListening{listener});
+  const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
+                       "this rank was closed while the call ran"};
   if (collectives_ && !failed_) collectives_->fail_all(closed);
   effects_.complete(*closing_, Payload{});
   closing_.reset();

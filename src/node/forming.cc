@@ -16,9 +16,7 @@ constexpr Duration kCoalesce = std::chrono::microseconds(500);
 std::string rank_text(Rank rank) { return "rank " + std::to_string(raw(rank)); }
 
 // A rank's own attachments weigh more than its leader's: whoever attached last, wherever, wins.
-Attachment combined(Attachment own, Attachment leader) {
-  return Attachment{(raw(own) << 16) | (raw(leader) & 0xffff)};
-}
+Attachment combined(Attachment own, Attachment leader) { return Attachment{(raw(own) << 16) | (raw(leader) & 0xffff)}; }
 
 }  // namespace
 
@@ -46,7 +44,8 @@ void Node::admit_local(LinkId link, Child& child) {
     const Child& known = children_.at(at->second);
     if (known.peer.incarnation != child.peer.incarnation) {
       const Failure failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(rank), config_.host_name,
-                            "a second process on " + config_.host_name + " was started as " + rank_text(rank) + ", which has joined already"};
+                            "a second process on " + config_.host_name + " was started as " + rank_text(rank) +
+                                ", which has joined already"};
       effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
       return refuse(link, failure);
     }
@@ -69,7 +68,8 @@ bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) 
     place(now, link, child, join);
     return true;
   }
-  if (child.peer.role != wire::Role::child || join.position == kNoPosition || join.position == tree::kRootPosition) return false;
+  if (child.peer.role != wire::Role::child || join.position == kNoPosition || join.position == tree::kRootPosition)
+    return false;
   if (joiner_.position() == kNoPosition) {
     // Its placement came faster than this node's own. Its records are taken meanwhile.
     child.waiting = join;
@@ -83,23 +83,29 @@ bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) 
 
 void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
   const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
-  if (const wire::Record* known = registry_->find(leader.rank); known != nullptr && known->incarnation != leader.incarnation) {
+  if (const wire::Record* known = registry_->find(leader.rank);
+      known != nullptr && known->incarnation != leader.incarnation) {
     return refuse(link, Failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(leader.rank), join.host,
                                 rank_text(leader.rank) + " on " + join.host + " is a second one: it has joined from " +
                                     host_of(leader.rank, "another host") + " already"});
   } else if (known != nullptr) {
-    // It has lost its parent since it registered. Whoever broke what is mostly known in a moment, and is then the verdict.
+    // It has lost its parent since it registered. Whoever broke what is mostly known in a moment, and is then the
+    // verdict.
     const Rank parent = raw(join.unreachable) < config_.world_size ? join.unreachable : leader.rank;
     const std::string host = host_of(parent, join.host);
-    if (!grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
+    if (!grace_)
+      grace_ = Grace{
+          after(now, config_.limits.verdict_grace),
+          lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
     return;
   }
   if (join.unreachable != kNoRank) {
-    effects_.add(effect::Notice{effect::Notice::Level::warning,
-                                rank_text(leader.rank) + " on " + join.host + " can't reach its parent" +
-                                    (raw(join.unreachable) < config_.world_size ? ", " + rank_text(join.unreachable) : std::string()) + " (" +
-                                    banyan::to_string(join.reason) + "); it gets another",
-                                false});
+    effects_.add(effect::Notice{
+        effect::Notice::Level::warning,
+        rank_text(leader.rank) + " on " + join.host + " can't reach its parent" +
+            (raw(join.unreachable) < config_.world_size ? ", " + rank_text(join.unreachable) : std::string()) + " (" +
+            banyan::to_string(join.reason) + "); it gets another",
+        false});
   }
   const auto place = placement_->allot(now, leader, join.unreachable);
   if (!place) {
@@ -129,12 +135,14 @@ void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
 }
 
 void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
-  const bool mine = joiner_.position() != kNoPosition &&
-                    tree::Shape(joiner_.fan_out()).parent(join.position) == joiner_.position();
+  const bool mine =
+      joiner_.position() != kNoPosition && tree::Shape(joiner_.fan_out()).parent(join.position) == joiner_.position();
   const auto turn_down = [&](std::string text) {
-    refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(config_.rank), config_.host_name, std::move(text)});
+    refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(config_.rank), config_.host_name,
+                         std::move(text)});
   };
-  if (!mine) return turn_down(rank_text(config_.rank) + " is not the parent of position " + std::to_string(raw(join.position)));
+  if (!mine)
+    return turn_down(rank_text(config_.rank) + " is not the parent of position " + std::to_string(raw(join.position)));
   std::vector<LinkId> older;
   for (const auto& [other_link, other] : children_) {
     if (other_link == link || other.position != join.position) continue;
@@ -146,7 +154,9 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
     effects_.add(effect::CloseLink{old, true});
     forget_child(old);
   }
-  if (placement_ && !placement_->claim(join.position, {child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment}, false)) {
+  if (placement_ &&
+      !placement_->claim(join.position,
+                         {child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment}, false)) {
     return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
   }
   child.position = join.position;
@@ -154,7 +164,8 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
   child.host = join.host;
   child.attached = true;
   child.waiting.reset();
-  effects_.send(link, FrameClass::control, wire::encode(wire::Welcome{join.position, joiner_.fan_out(), config_.host_name}, Epoch{}));
+  effects_.send(link, FrameClass::control,
+                wire::encode(wire::Welcome{join.position, joiner_.fan_out(), config_.host_name}, Epoch{}));
 }
 
 // This node has a place, perhaps another than before: children of the old one must look for another parent.
@@ -171,7 +182,8 @@ void Node::adopt_waiting() {
     forget_child(link);
   }
   for (const LinkId link : waiting) {
-    if (const auto at = children_.find(link); at != children_.end()) adopt(link, at->second, wire::Join(*at->second.waiting));
+    if (const auto at = children_.find(link); at != children_.end())
+      adopt(link, at->second, wire::Join(*at->second.waiting));
   }
 }
 
@@ -226,9 +238,9 @@ bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records
 }
 
 // Whether the way that a record came still stands at the root: its leader, or its leader's parent, has registered and
-// has not moved since. A leader sends its own record ahead of all others, so what honest nodes send passes; what is left
-// over from a place that a leader has given up does not, and is sent again from the new one. So a registered rank never
-// moves, and the table shows a tree that is there.
+// has not moved since. A leader sends its own record ahead of all others, so what honest nodes send passes; what is
+// left over from a place that a leader has given up does not, and is sent again from the new one. So a registered rank
+// never moves, and the table shows a tree that is there.
 bool Node::way_stands(const wire::Record& record) const {
   if (record.is_leader()) {
     const Position parent = tree::Shape(config_.fan_out).parent(record.position);
@@ -248,9 +260,10 @@ bool Node::register_record(LinkId link, wire::Record record) {
     wire::Report refusal;
     refusal.rank = rank;
     refusal.incarnation = incarnation;
-    refusal.failure = Failure{FailureCode::duplicate_rank, Phase::registration, RankSet::single(rank), record.host,
-                              "a second process" + (record.host.empty() ? std::string() : " on " + record.host) + " was started as " +
-                                  rank_text(rank) + ", which has joined from " + host_of(rank, "another host") + " already"};
+    refusal.failure =
+        Failure{FailureCode::duplicate_rank, Phase::registration, RankSet::single(rank), record.host,
+                "a second process" + (record.host.empty() ? std::string() : " on " + record.host) + " was started as " +
+                    rank_text(rank) + ", which has joined from " + host_of(rank, "another host") + " already"};
     // Once for each rank, so that nobody can fill a log.
     if (duplicates_.insert(rank).second) {
       effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + refusal.failure.text, false});
@@ -263,7 +276,8 @@ bool Node::register_record(LinkId link, wire::Record record) {
     if (record.is_leader()) {
       const Attachment attachment{raw(record.attachment) >> 16};
       if (placement_->stale(rank, incarnation, attachment)) return false;
-      if (!placement_->claim(record.position, {rank, incarnation, record.endpoint, record.host, attachment}, true)) return false;
+      if (!placement_->claim(record.position, {rank, incarnation, record.endpoint, record.host, attachment}, true))
+        return false;
     }
   }
   registry_->add(std::move(record));
@@ -332,8 +346,8 @@ void Node::send_status(Time now) {
     status.missing = registry_->missing();
     status.missing_count = status.missing.count();
     effects_.add(effect::Notice{effect::Notice::Level::info,
-                                "waiting for " + std::to_string(status.missing_count) + " of " + std::to_string(config_.world_size) + ": " +
-                                    status.missing.to_string(),
+                                "waiting for " + std::to_string(status.missing_count) + " of " +
+                                    std::to_string(config_.world_size) + ": " + status.missing.to_string(),
                                 true});
   } else {
     // With a parent, the news comes from above.
@@ -386,7 +400,8 @@ void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
   std::vector<Neighbour> neighbours;
   std::vector<LinkId> others;
   for (auto& [link, child] : children_) {
-    const bool in_table = child.attached && child.recorded && table->incarnation(child.peer.rank) == child.peer.incarnation;
+    const bool in_table =
+        child.attached && child.recorded && table->incarnation(child.peer.rank) == child.peer.incarnation;
     if (in_table) {
       neighbours.push_back(Neighbour{link, child.peer.rank, child.position});
     } else {
@@ -397,7 +412,8 @@ void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
     effects_.add(effect::CloseLink{link, false});
     children_.erase(link);
   }
-  tree_links_peak_ = static_cast<std::uint64_t>(std::ranges::count_if(neighbours, [](const Neighbour& n) { return n.position != kNoPosition; })) +
+  tree_links_peak_ = static_cast<std::uint64_t>(std::ranges::count_if(
+                         neighbours, [](const Neighbour& n) { return n.position != kNoPosition; })) +
                      (parent.position != kNoPosition ? 1 : 0);
   pending_ = {};
   held_ = {};

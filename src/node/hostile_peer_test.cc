@@ -36,7 +36,8 @@ wire::Frame frame_of(const Message& message) {
 
 // A node and what it is told.
 struct Stage {
-  Stage(std::uint32_t rank, std::uint32_t world_size) : config(config_of(rank, world_size)), node(config, job, link_ids) {
+  Stage(std::uint32_t rank, std::uint32_t world_size)
+      : config(config_of(rank, world_size)), node(config, job, link_ids) {
     node.start(Time{});
   }
   template <typename Message>
@@ -45,7 +46,8 @@ struct Stage {
   }
   bool has_failed() {
     bool failed = false;
-    for (const Effect& effect : node.effects().take()) failed = failed || std::holds_alternative<effect::Failed>(effect);
+    for (const Effect& effect : node.effects().take())
+      failed = failed || std::holds_alternative<effect::Failed>(effect);
     return failed;
   }
 

@@ -42,8 +42,8 @@ struct Connect {
   std::string name;
 };
 // Answered by Listening or ListenFailed. `name` for local. For network: bind to `endpoint`'s address (port 0: the
-// configured port or range), share the process's listener when there is one that fits; with a `name` (computed parents):
-// resolve and bind to that "host:port", this host's entry of Config::hosts.
+// configured port or range), share the process's listener when there is one that fits; with a `name` (computed
+// parents): resolve and bind to that "host:port", this host's entry of Config::hosts.
 struct Listen {
   Listener listener{};
   Endpoint endpoint;

@@ -16,14 +16,16 @@ constexpr Duration kComputedPatience = std::chrono::seconds(3);
 
 bool ends_the_search(FailureCode code) {
   using enum FailureCode;
-  return code == wrong_world_size || code == duplicate_rank || code == wrong_version || code == wrong_job || code == wrong_secret;
+  return code == wrong_world_size || code == duplicate_rank || code == wrong_version || code == wrong_job ||
+         code == wrong_secret;
 }
 
 // A position that a leader other than the root can have.
 bool is_place(Position position) { return position != tree::kRootPosition && position != kNoPosition; }
 
 bool loopback_text(const std::string& host) {
-  return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]") || host.starts_with("::1");
+  return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]") ||
+         host.starts_with("::1");
 }
 
 std::string rank_on_host(Rank rank, const std::string& host) {
@@ -161,14 +163,16 @@ void Joiner::on_listening(Time now, Listener listener, const Endpoint& endpoint)
 
 void Joiner::on_listen_failed(Time now, Listener listener, const std::string& reason) {
   if (listener == Listener::local) {
-    if (config_.rank != kRootRank) local_failed(now, Failure{FailureCode::address_in_use, Phase::join, {}, {}, reason}, false);
+    if (config_.rank != kRootRank)
+      local_failed(now, Failure{FailureCode::address_in_use, Phase::join, {}, {}, reason}, false);
     return;
   }
   std::string text = listener == Listener::rendezvous
                          ? "can't listen at the rendezvous " + config_.rendezvous + ": " + reason +
                                "; choose another port, or an address of this host"
                          : "can't listen for other hosts: " + reason + "; check BANYAN_INTERFACE and BANYAN_PORT_RANGE";
-  fatal_ = Failure{FailureCode::address_in_use, Phase::setup, RankSet::single(config_.rank), config_.host_name, std::move(text)};
+  fatal_ = Failure{FailureCode::address_in_use, Phase::setup, RankSet::single(config_.rank), config_.host_name,
+                   std::move(text)};
 }
 
 void Joiner::on_authenticated(Time now, LinkId link, const session::Peer& peer) {
@@ -177,9 +181,7 @@ void Joiner::on_authenticated(Time now, LinkId link, const session::Peer& peer) 
   if (peer.job.known()) adopted_job_ = peer.job;
   switch (state->step) {
     case Step::local: return attach(link, peer, true);
-    case Step::rendezvous:
-      state->authenticated = true;
-      return ask_if_ready(now);
+    case Step::rendezvous: state->authenticated = true; return ask_if_ready(now);
     case Step::parent: {
       attachment_ = banyan::next(attachment_);
       wire::Join join = join_message();
@@ -212,7 +214,8 @@ wire::Join Joiner::join_message() const {
 
 void Joiner::ask_if_ready(Time now) {
   auto* state = std::get_if<Connect>(&state_);
-  if (state == nullptr || state->step != Step::rendezvous || !state->authenticated || !listening_ || state->asked) return;
+  if (state == nullptr || state->step != Step::rendezvous || !state->authenticated || !listening_ || state->asked)
+    return;
   state->asked = true;
   state->give_up = after(now, config_.limits.handshake_timeout);
   attachment_ = banyan::next(attachment_);
@@ -243,7 +246,8 @@ bool Joiner::on_placement(Time now, LinkId link, const wire::Placement& placemen
 
 bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
   if (auto* state = std::get_if<Connect>(&state_); state != nullptr && state->link == link && state->asked) {
-    const bool below_root = is_place(welcome.position) && tree::Shape(welcome.fan_out).parent(welcome.position) == tree::kRootPosition;
+    const bool below_root =
+        is_place(welcome.position) && tree::Shape(welcome.fan_out).parent(welcome.position) == tree::kRootPosition;
     if (!below_root) return false;
     position_ = welcome.position;
     fan_out_ = welcome.fan_out;
@@ -256,9 +260,10 @@ bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
   if (!upstream_ || upstream_->link != link || upstream_->local || welcome.position != position_) return false;
   upstream_->host = welcome.host;
   if (welcome.fan_out != fan_out_) {
-    fatal_ = Failure{FailureCode::misuse, Phase::join, RankSet::single(config_.rank), config_.host_name,
-                     "this rank was started with a fan-out of " + std::to_string(fan_out_) + ", its parent with " +
-                         std::to_string(welcome.fan_out) + "; with BANYAN_HOSTS all ranks need the same BANYAN_FAN_OUT"};
+    fatal_ =
+        Failure{FailureCode::misuse, Phase::join, RankSet::single(config_.rank), config_.host_name,
+                "this rank was started with a fan-out of " + std::to_string(fan_out_) + ", its parent with " +
+                    std::to_string(welcome.fan_out) + "; with BANYAN_HOSTS all ranks need the same BANYAN_FAN_OUT"};
   }
   return true;
 }
@@ -291,8 +296,9 @@ void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_pee
   }
   if (failure.code == FailureCode::timed_out) local_refusals_ += kLocalRefusals / 4;  // silence costs seconds
   if (squatter || ++local_refusals_ >= kLocalRefusals) {
-    effects_.add(effect::Notice{effect::Notice::Level::warning,
-                                "the Unix name of this job's leader is held by somebody else or does not answer; going on over TCP", false});
+    effects_.add(effect::Notice{
+        effect::Notice::Level::warning,
+        "the Unix name of this job's leader is held by somebody else or does not answer; going on over TCP", false});
     return lead(now);
   }
   if (std::holds_alternative<ClaimName>(state_)) return retry(now, Step::local);  // somebody else was faster
@@ -304,7 +310,8 @@ void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_pee
 void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_by_peer) {
   if (ends_the_search(failure.code)) {
     fatal_ = failure;
-    fatal_->text = "the rendezvous " + config_.rendezvous + (rejected_by_peer ? " refused this rank: " : ": ") + failure.text;
+    fatal_->text =
+        "the rendezvous " + config_.rendezvous + (rejected_by_peer ? " refused this rank: " : ": ") + failure.text;
     if (fatal_->host.empty()) fatal_->host = config_.host_name;
     return;
   }
@@ -344,7 +351,8 @@ void Joiner::on_time(Time now) {
   // An overflowed accept queue can look like a connection: no answer means once more, with more patience.
   effects_.add(effect::CloseLink{state->link, true});
   reply_timeout_ = std::min(reply_timeout_ * 2, config_.limits.handshake_timeout);
-  on_link_failed(now, state->link, Failure{FailureCode::timed_out, Phase::join, {}, {}, "no answer to the handshake"}, false);
+  on_link_failed(now, state->link, Failure{FailureCode::timed_out, Phase::join, {}, {}, "no answer to the handshake"},
+                 false);
 }
 
 Time Joiner::deadline() const {

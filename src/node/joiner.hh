@@ -1,5 +1,5 @@
-// How a rank finds its place: first its host's leader, or it becomes the leader; then, as a leader, the rendezvous (or a
-// computed parent) and from there its parent. All transitions stand in joiner.cc; the figure in docs/architecture.md
+// How a rank finds its place: first its host's leader, or it becomes the leader; then, as a leader, the rendezvous (or
+// a computed parent) and from there its parent. All transitions stand in joiner.cc; the figure in docs/architecture.md
 // is drawn from them.
 //
 //   try_local -> claim_name -> try_rendezvous -> ask_place -> try_parent -> attached

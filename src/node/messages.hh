@@ -73,7 +73,7 @@ class Messages {
   OutboundMessages outbound_;
   std::optional<Failure> over_;
   const Duration ask_interval_;
-  Time ask_at_ = kNever;         // while receives wait for other ranks
+  Time ask_at_ = kNever;  // while receives wait for other ranks
   Rank last_asked_ = kNoRank;
 };
 

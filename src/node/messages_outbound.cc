@@ -91,9 +91,8 @@ void OutboundMessages::send_granted(LinkId link, Way& way) {
 
 void OutboundMessages::send_chunk(Rank target, Sequence sequence, Message& message) {
   const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, message.to - message.from);
-  const wire::Data head{router_.ends_to(target), sequence,
-                        message.tag,             message.from,
-                        message.bytes.size(),    inbound_.accepted_below(target)};
+  const wire::Data head{router_.ends_to(target),        sequence, message.tag, message.from, message.bytes.size(),
+                        inbound_.accepted_below(target)};
   router_.send(head, message.bytes.part(message.from, count));
   message.from += count;
 }

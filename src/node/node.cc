@@ -17,14 +17,16 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
   BANYAN_ASSERT(config.fan_out >= kMinFanOut && config.fan_out <= kMaxFanOut);
   if (!is_root()) return;
   registry_.emplace(config.world_size);
-  placement_.emplace(config.fan_out, config.world_size, static_cast<std::uint32_t>(config.hosts.size()), config.limits.lease);
+  placement_.emplace(config.fan_out, config.world_size, static_cast<std::uint32_t>(config.hosts.size()),
+                     config.limits.lease);
 }
 
 void Node::start(Time now) {
   started_at_ = now;
   start_deadline_ = after(now, config_.start_timeout);
   // A job with a short deadline still hears who is missing before it ends.
-  if (config_.world_size > 1) status_at_ = after(now, std::min(config_.limits.status_interval, config_.start_timeout / 4));
+  if (config_.world_size > 1)
+    status_at_ = after(now, std::min(config_.limits.status_interval, config_.start_timeout / 4));
   joiner_.start(now);
   if (config_.world_size == 1) {
     register_record(kNoLink, own_record());
@@ -64,8 +66,12 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
   if (gone_) return effects_.add(effect::CloseLink{link, true});
   const bool in_table = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
   if (topology_ && !in_table) {
-    return refuse(link, Failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(peer.rank), {},
-                                "rank " + std::to_string(raw(peer.rank)) + " is already in this job, which has formed"});
+    return refuse(link,
+                  Failure{FailureCode::duplicate_rank,
+                          Phase::join,
+                          RankSet::single(peer.rank),
+                          {},
+                          "rank " + std::to_string(raw(peer.rank)) + " is already in this job, which has formed"});
   }
   Child& child = children_[link];
   child.peer = peer;
@@ -191,7 +197,8 @@ void Node::on_link_failed(Time now, LinkId link, const Failure& failure, bool re
   const bool confused = failure.code == wrong_secret || failure.code == wrong_job || failure.code == wrong_version;
   if (confused && !turned_away_) {
     turned_away_ = failure.text;
-    effects_.add(effect::Notice{effect::Notice::Level::warning, "turned away: " + failure.text + " (further ones are only counted)", false});
+    effects_.add(effect::Notice{effect::Notice::Level::warning,
+                                "turned away: " + failure.text + " (further ones are only counted)", false});
   }
   // Somebody with the job's secret who disagrees on the size of the job: it can never form, so nobody need wait.
   if (failure.code == FailureCode::wrong_world_size && peer && !over() && !topology_) {
@@ -205,8 +212,12 @@ void Node::call(Time now, Call call) {
   if (std::holds_alternative<Close>(call.operation)) return close(now, call);
   if (failed_) return effects_.complete(call.id, *failed_);
   if (closing_ || gone_ || !topology_) {
-    return effects_.complete(call.id, Failure{closing_ || gone_ ? FailureCode::closed : FailureCode::misuse, Phase::running, {}, {},
-                                              closing_ || gone_ ? "this rank has closed" : "the job has not formed yet: call start() first"});
+    return effects_.complete(call.id, Failure{closing_ || gone_ ? FailureCode::closed : FailureCode::misuse,
+                                              Phase::running,
+                                              {},
+                                              {},
+                                              closing_ || gone_ ? "this rank has closed"
+                                                                : "the job has not formed yet: call start() first"});
   }
   acknowledge();
   if (auto* collective = std::get_if<Collective>(&call.operation)) {
@@ -222,7 +233,8 @@ void Node::after_joiner(Time now) {
   if (joiner_.fatal() && !over()) {
     Failure failure = *joiner_.fatal();
     // What a parent refuses is this rank; what it could not reach has been named.
-    if (failure.ranks.empty() || failure.code != FailureCode::unreachable) failure.ranks = RankSet::single(config_.rank);
+    if (failure.ranks.empty() || failure.code != FailureCode::unreachable)
+      failure.ranks = RankSet::single(config_.rank);
     return failure.code == FailureCode::duplicate_rank ? fail_alone(now, failure) : fail(now, failure);
   }
   const auto& upstream = joiner_.upstream();

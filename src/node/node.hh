@@ -47,7 +47,8 @@ class Node {
   // False: the frame breaks the protocol.
   bool on_frame(Time now, LinkId link, const wire::Frame& frame);
   // The link broke, was refused, or never came to be. `peer` is set if it was authenticated.
-  void on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer, const std::optional<session::Peer>& peer);
+  void on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer,
+                      const std::optional<session::Peer>& peer);
   // All that this rank itself wanted to send on the link is with the driver.
   void on_drained(LinkId link) {
     if (messages_) messages_->on_drained(link);
@@ -63,14 +64,14 @@ class Node {
  private:
   struct Child {
     session::Peer peer;
-    Endpoint local;                         // this side's address on the link
-    Position position = kNoPosition;        // of a leader, once it has said so
-    std::optional<wire::Join> waiting;      // a child that came before this node knew its own position
+    Endpoint local;                     // this side's address on the link
+    Position position = kNoPosition;    // of a leader, once it has said so
+    std::optional<wire::Join> waiting;  // a child that came before this node knew its own position
     Attachment attachment{};
     std::string host;
-    bool asked = false;                     // a joiner that wants a place: once for each connection
-    bool attached = false;                  // may send records and gets what goes down
-    bool recorded = false;                  // its record has come this way
+    bool asked = false;     // a joiner that wants a place: once for each connection
+    bool attached = false;  // may send records and gets what goes down
+    bool recorded = false;  // its record has come this way
     bool left = false;
   };
   // A record on its way up, and the child that it came from (kNoLink: this host).
@@ -142,8 +143,8 @@ class Node {
   std::map<Rank, LinkId> locals_;
 
   // While forming.
-  std::vector<wire::Record> held_;     // of the ranks of this host: sent again if the parent changes
-  std::vector<Pending> pending_;       // not sent up yet
+  std::vector<wire::Record> held_;  // of the ranks of this host: sent again if the parent changes
+  std::vector<Pending> pending_;    // not sent up yet
   std::optional<LinkId> registered_with_;
   Time flush_at_ = kNever;
   bool flush_was_delayed_ = false;

@@ -58,7 +58,8 @@ std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader,
     leases_.push_back(Lease{holder.lease_until, position});
     return Place{position, shape_.parent(position)};
   };
-  if (unreachable != kNoRank && ++complaints_[leader.rank] >= kComplaintsBeforeReserved && holder(tree::kReservedPosition) == nullptr) {
+  if (unreachable != kNoRank && ++complaints_[leader.rank] >= kComplaintsBeforeReserved &&
+      holder(tree::kReservedPosition) == nullptr) {
     return take(tree::kReservedPosition);
   }
   for (const Position position : free_) {
@@ -85,12 +86,15 @@ bool Placement::claim(Position position, const Holder& leader, bool registered) 
     if (at->second.registered) return false;
     place_of_.erase({at->second.rank, at->second.incarnation});
   }
-  if (const auto old = place_of_.find({leader.rank, leader.incarnation}); old != place_of_.end() && old->second != position) release(leader);
+  if (const auto old = place_of_.find({leader.rank, leader.incarnation});
+      old != place_of_.end() && old->second != position)
+    release(leader);
   free_.erase(position);
   Holder& holder = holders_[position];
   const bool was_registered = holder.registered && holder.rank == leader.rank;
   const Time lease_until = holder.lease_until;
-  const Attachment asked = holder.rank == leader.rank && holder.incarnation == leader.incarnation ? holder.asked : Attachment{};
+  const Attachment asked =
+      holder.rank == leader.rank && holder.incarnation == leader.incarnation ? holder.asked : Attachment{};
   holder = leader;
   holder.lease_until = lease_until;
   holder.asked = std::max(holder.asked, asked);

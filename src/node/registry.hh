@@ -20,7 +20,9 @@ class Registry {
   bool complete() const { return count_ == records_.size(); }
   std::uint32_t count() const { return count_; }
   // Null: not registered.
-  const wire::Record* find(Rank rank) const { return raw(rank) < present_.size() && present_[raw(rank)] ? &records_[raw(rank)] : nullptr; }
+  const wire::Record* find(Rank rank) const {
+    return raw(rank) < present_.size() && present_[raw(rank)] ? &records_[raw(rank)] : nullptr;
+  }
   // Walks all ranks: for the status that goes out once a second, not for every event.
   RankSet missing() const;
   const std::vector<wire::Record>& records() const { return records_; }

@@ -5,14 +5,16 @@
 
 namespace banyan::node {
 
-Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbour parent, std::vector<Neighbour> children)
+Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbour parent,
+                   std::vector<Neighbour> children)
     : self_(self),
       table_(std::move(table)),
       shape_(table_->fan_out()),
       holds_position_(table_->leader(self) == self),
       parent_(parent),
       children_(std::move(children)) {
-  std::ranges::sort(children_, {}, [](const Neighbour& n) { return std::tuple(n.position != kNoPosition, n.position, n.rank); });
+  std::ranges::sort(children_, {},
+                    [](const Neighbour& n) { return std::tuple(n.position != kNoPosition, n.position, n.rank); });
   for (std::size_t i = 0; i < children_.size(); ++i) {
     const Neighbour& child = children_[i];
     index_of_link_[child.link] = i;

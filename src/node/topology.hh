@@ -34,7 +34,8 @@ class Topology {
   const std::vector<Neighbour>& children() const { return children_; }
   // The place of the link in children(), or children().size().
   std::size_t child_index(LinkId link) const;
-  // The neighbour on the way to `target`, which is another rank. kNoLink: there is none (it has left, or the table lies).
+  // The neighbour on the way to `target`, which is another rank. kNoLink: there is none (it has left, or the table
+  // lies).
   LinkId next_hop(Rank target) const;
   // The child left in good order; its subtree with it. Routing to it ends; its index stays.
   void remove_child(LinkId link);

@@ -15,7 +15,8 @@ namespace banyan::security {
 
 using Key = std::array<std::byte, 32>;
 
-// HMAC-SHA-256(secret, label || 0 || parts...). A label is used for one purpose only; parts are of fixed length or framed.
+// HMAC-SHA-256(secret, label || 0 || parts...). A label is used for one purpose only; parts are of fixed length or
+// framed.
 Key mac(Bytes secret, std::string_view label, std::initializer_list<Bytes> parts);
 
 // In constant time.

@@ -107,7 +107,8 @@ Event Session::on_hello(const Payload& body) {
                                                           " has one; set BANYAN_SECRET for all ranks or for none");
   }
   if (hello->to != identity_->rank && hello->to != kLeaderRank) {
-    return broken(FailureCode::unreachable, rank_text(hello->to) + " is not here; this is " + rank_text(identity_->rank));
+    return broken(FailureCode::unreachable,
+                  rank_text(hello->to) + " is not here; this is " + rank_text(identity_->rank));
   }
   challenge_.profile = identity_->profile();
   challenge_.job = identity_->job;
@@ -129,8 +130,8 @@ Event Session::on_challenge(const Payload& body) {
   if (challenge->version != wire::kProtocolVersion) {
     return broken(FailureCode::wrong_version, who + " speaks protocol version " + std::to_string(challenge->version));
   }
-  if (challenge->profile != identity_->profile() ||
-      (identity_->profile() == wire::Profile::authenticated && !security::equal(challenge->mac, challenge_mac(*challenge)))) {
+  if (challenge->profile != identity_->profile() || (identity_->profile() == wire::Profile::authenticated &&
+                                                     !security::equal(challenge->mac, challenge_mac(*challenge)))) {
     return broken(FailureCode::wrong_secret,
                   who + " does not have this rank's job secret; set the same BANYAN_SECRET for all ranks");
   }
@@ -144,7 +145,8 @@ Event Session::on_challenge(const Payload& body) {
     return broken(FailureCode::protocol, who + " answered, which is no rank of this job");
   }
   if (challenge->from == identity_->rank) {
-    return broken(FailureCode::duplicate_rank, "another process is rank " + std::to_string(raw(challenge->from)) + " too");
+    return broken(FailureCode::duplicate_rank,
+                  "another process is rank " + std::to_string(raw(challenge->from)) + " too");
   }
   peer_.rank = challenge->from;
   peer_.incarnation = challenge->incarnation;
@@ -153,7 +155,8 @@ Event Session::on_challenge(const Payload& body) {
   if (identity_->profile() == wire::Profile::authenticated) proof.mac = proof_ = proof_mac(challenge_);
   output_.append(wire::encode(proof, Epoch{}));
   // Behind the proof, so that the other side can tell everybody.
-  if (challenge->world_size != identity_->world_size) return world_sizes_differ(identity_->world_size, challenge->world_size);
+  if (challenge->world_size != identity_->world_size)
+    return world_sizes_differ(identity_->world_size, challenge->world_size);
   state_ = State::authenticated;
   decoder_.set_limit(kMaxFrameBytes);
   proven_ = true;
@@ -166,7 +169,8 @@ Event Session::world_sizes_differ(std::uint32_t initiators, std::uint32_t respon
   const Rank responder = initiator_ ? peer_.rank : identity_->rank;
   return broken(FailureCode::wrong_world_size, rank_text(initiator) + " was started with a world size of " +
                                                    std::to_string(initiators) + ", " + rank_text(responder) + " with " +
-                                                   std::to_string(responders) + "; start all ranks with the same number");
+                                                   std::to_string(responders) +
+                                                   "; start all ranks with the same number");
 }
 
 Event Session::on_proof(const Payload& body) {
@@ -175,8 +179,9 @@ Event Session::on_proof(const Payload& body) {
   if (identity_->profile() == wire::Profile::authenticated) {
     proof_ = proof_mac(challenge_);
     if (!security::equal(proof->mac, proof_)) {
-      return broken(FailureCode::wrong_secret, "rank " + std::to_string(raw(peer_.rank)) +
-                                                   " could not prove that it has the job secret; set the same BANYAN_SECRET for all ranks");
+      return broken(FailureCode::wrong_secret,
+                    "rank " + std::to_string(raw(peer_.rank)) +
+                        " could not prove that it has the job secret; set the same BANYAN_SECRET for all ranks");
     }
   }
   state_ = State::authenticated;
@@ -196,10 +201,12 @@ Event Session::on_proof(const Payload& body) {
 Event Session::on_reject(const Payload& body) {
   const auto reject = wire::decode<wire::Reject>(body);
   // An answer that can't be read, or comes from a side that has yet to introduce itself, says nothing.
-  if (!reject || state_ == State::hello_awaited) return broken(FailureCode::protocol, "the peer closed with a reason that can't be read");
+  if (!reject || state_ == State::hello_awaited)
+    return broken(FailureCode::protocol, "the peer closed with a reason that can't be read");
   event::Broken broken;
   // Before it has proved itself the peer's words are anybody's: they must not reach a log.
-  std::string text = state_ == State::authenticated ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
+  std::string text =
+      state_ == State::authenticated ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
   broken.failure = Failure{reject->code, Phase::join, {}, {}, std::move(text)};
   if (raw(reject->from) < identity_->world_size) broken.failure.ranks = RankSet::single(reject->from);
   broken.rejected_by_peer = true;

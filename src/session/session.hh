@@ -96,7 +96,7 @@ class Session {
   Rank expected_ = kNoRank;
   wire::Nonce nonce_;
   wire::FrameDecoder decoder_;
-  Slice hello_;           // its body as it crossed the wire: what both codes are bound to
+  Slice hello_;  // its body as it crossed the wire: what both codes are bound to
   wire::Challenge challenge_;
   security::Key proof_{};  // the initiator's code: the hash of the whole handshake
   Peer peer_;

@@ -65,10 +65,12 @@ const char* to_string(ElementType type) {
 
 bool CallSignature::valid(std::uint32_t world_size) const {
   using enum CollectiveKind;
-  if (kind < barrier || kind > allreduce || reduction > Reduction::bit_xor || element > ElementType::float64) return false;
+  if (kind < barrier || kind > allreduce || reduction > Reduction::bit_xor || element > ElementType::float64)
+    return false;
   const bool rooted = kind == broadcast || kind == gather || kind == scatter || kind == reduce;
   if (rooted ? raw(root) >= world_size : root != kNoRank) return false;
-  if (kind != reduce && kind != allreduce) return reduction == Reduction::none && element == ElementType::none && count == 0;
+  if (kind != reduce && kind != allreduce)
+    return reduction == Reduction::none && element == ElementType::none && count == 0;
   const bool bitwise = reduction >= Reduction::bit_and;
   const bool floating = element == ElementType::float32 || element == ElementType::float64;
   return reduction != Reduction::none && element != ElementType::none && !(bitwise && floating) &&

@@ -30,7 +30,7 @@ struct Status {
 // Up: something that ends the job, e.g. a child's connection broke.
 struct Report {
   static constexpr Kind kKind = Kind::report;
-  Rank rank = kNoRank;          // whom it is about; the attachment makes stale news harmless
+  Rank rank = kNoRank;  // whom it is about; the attachment makes stale news harmless
   Incarnation incarnation{};
   Attachment attachment{};
   Failure failure;

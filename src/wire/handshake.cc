@@ -101,7 +101,8 @@ std::variant<HelloAddress, PeekError> peek_hello(Bytes first_bytes) {
   early.take(kFrameHeaderBytes - sizeof(length) - sizeof(kind));
   const auto magic = early.number<std::uint32_t>();
   if (!early.failed() && magic != kMagic) return PeekError::not_banyan;
-  if (first_bytes.size() < kFrameHeaderBytes || first_bytes.size() < kFrameHeaderBytes + length) return PeekError::incomplete;
+  if (first_bytes.size() < kFrameHeaderBytes || first_bytes.size() < kFrameHeaderBytes + length)
+    return PeekError::incomplete;
   Reader reader(first_bytes.subspan(kFrameHeaderBytes, length));
   Hello hello;
   hello.read(reader);

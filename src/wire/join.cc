@@ -29,7 +29,8 @@ Endpoint read_endpoint(Reader& reader) {
   // One endpoint has one encoding: what its family does not use is zero.
   const std::size_t used = endpoint.family == tcp6 ? 16 : endpoint.family == tcp4 ? 4 : 0;
   const auto zero = [](std::byte b) { return b == std::byte{0}; };
-  if (!std::all_of(endpoint.address.begin() + static_cast<std::ptrdiff_t>(used), endpoint.address.end(), zero)) reader.fail();
+  if (!std::all_of(endpoint.address.begin() + static_cast<std::ptrdiff_t>(used), endpoint.address.end(), zero))
+    reader.fail();
   return endpoint;
 }
 

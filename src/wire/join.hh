@@ -18,7 +18,7 @@ struct Join {
   static constexpr Kind kKind = Kind::join;
   Position position = kNoPosition;
   Attachment attachment{};
-  Endpoint endpoint;           // where children can reach the joiner
+  Endpoint endpoint;  // where children can reach the joiner
   std::string host;
   Rank unreachable = kNoRank;  // the parent that a placement named and that could not be reached
   FailureCode reason{};        // why; only with `unreachable`

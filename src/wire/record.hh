@@ -14,10 +14,10 @@ struct Record {
   Rank rank{};
   Incarnation incarnation{};
   Attachment attachment{};
-  Position position{};  // of the rank's leader, or its own
-  Rank leader{};        // who holds that position; the rank itself if it is the leader
-  Endpoint endpoint;    // leaders only: where to connect to
-  std::string host;     // leaders only: its name, for people
+  Position position{};        // of the rank's leader, or its own
+  Rank leader{};              // who holds that position; the rank itself if it is the leader
+  Endpoint endpoint;          // leaders only: where to connect to
+  std::string host;           // leaders only: its name, for people
   std::uint64_t host_id = 0;  // leaders only: equal for leaders of one host
   Slice blob;
 

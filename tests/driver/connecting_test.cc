@@ -68,7 +68,8 @@ class SilentListener {
  public:
   SilentListener() : socket_(driver::stream_socket(AF_INET).socket) {
     const driver::Address any = driver::Address::of(loopback4());
-    if (::bind(socket_.get(), any.data(), any.length) != 0 || ::listen(socket_.get(), 0) != 0) throw std::runtime_error("can't listen");
+    if (::bind(socket_.get(), any.data(), any.length) != 0 || ::listen(socket_.get(), 0) != 0)
+      throw std::runtime_error("can't listen");
     const driver::Address address = driver::Address::of(driver::local_endpoint(socket_.get()));
     for (driver::Socket& caller : callers_) {
       caller = driver::stream_socket(AF_INET).socket;
@@ -102,7 +103,8 @@ TEST_P(Connecting, behind_an_address_that_kept_a_try_waiting_the_next_one_begins
 TEST_P(Connecting, behind_an_address_that_answers_nothing_the_next_try_begins) {
   RawListener mute(meeting(Meeting::Kind::tcp4));
   RawListener listener(meeting(Meeting::Kind::tcp4));
-  Rig rig(GetParam(), options({{"127.0.0.1", mute.where().endpoint.port}, {"127.0.0.1", listener.where().endpoint.port}}));
+  Rig rig(GetParam(),
+          options({{"127.0.0.1", mute.where().endpoint.port}, {"127.0.0.1", listener.where().endpoint.port}}));
   rig.order(to_rendezvous());
   rig.script->expect<input::Connected>();
   rig.order({engine::output::Close{kLink, false}, again_to_rendezvous()});

@@ -9,7 +9,8 @@ namespace {
 
 class AsioRank final : public RankUnderTest {
  public:
-  explicit AsioRank(std::unique_ptr<driver::RankHandle> handle) : handle_(std::move(handle)), start_(handle_->start()) {}
+  explicit AsioRank(std::unique_ptr<driver::RankHandle> handle)
+      : handle_(std::move(handle)), start_(handle_->start()) {}
   void poke() override { handle_->submit({}); }
   node::Statistics statistics() override { return handle_->statistics(); }
 

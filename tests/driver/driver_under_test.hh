@@ -25,7 +25,8 @@ class DriverUnderTest {
  public:
   virtual ~DriverUnderTest() = default;
   // Opens and starts a rank. Throws std::runtime_error with the driver's reason when the options can't be used.
-  virtual std::unique_ptr<RankUnderTest> open(driver::RankOptions options, std::unique_ptr<engine::Machine> machine) = 0;
+  virtual std::unique_ptr<RankUnderTest> open(driver::RankOptions options,
+                                              std::unique_ptr<engine::Machine> machine) = 0;
 };
 
 struct DriverKind {

@@ -194,7 +194,8 @@ TEST_P(Listening, the_first_bytes_follow_the_adopted_connection) {
 
 TEST_P(Listening, a_connection_that_the_engine_turns_away_is_closed) {
   Rig rig(GetParam(), options(), [](Script& script, const engine::Input& input) {
-    if (const auto* accepted = std::get_if<input::Accepted>(&input)) script.put(engine::output::TurnAway{accepted->token});
+    if (const auto* accepted = std::get_if<input::Accepted>(&input))
+      script.put(engine::output::TurnAway{accepted->token});
   });
   rig.script->adopts = false;
   RawPeer peer = caller(rig.listen(loopback4()));
@@ -251,8 +252,9 @@ TEST_P(Listening, strangers_are_turned_away_and_counted) {
   caller(port);  // connects and closes
   std::string claims_4_gib = hello(Rank{0}, job_id(1));
   claims_4_gib.replace(0, 4, "\xff\xff\xff\xff", 4);
-  const std::string strangers[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8),
-                                   claims_4_gib, pattern(5000), std::string(600, '\0')};
+  const std::string strangers[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                                   std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8), claims_4_gib, pattern(5000),
+                                   std::string(600, '\0')};
   for (const std::string& words : strangers) {
     RawPeer stranger = caller(port);
     stranger.send(words);

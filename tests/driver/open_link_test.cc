@@ -86,7 +86,8 @@ TEST_P(OpenLink, a_payload_of_thousands_of_slices_is_gathered) {
   RawPeer peer = connect();
   const std::string all = pattern(1'500'000);
   Payload payload;
-  for (std::size_t at = 0; at < all.size(); at += 500) payload.append(Slice::copy(std::string_view(all).substr(at, 500)));
+  for (std::size_t at = 0; at < all.size(); at += 500)
+    payload.append(Slice::copy(std::string_view(all).substr(at, 500)));
   ASSERT_EQ(payload.slice_count(), 3000u);
   rig.order(Transmit{kLink, payload});
   EXPECT_EQ(peer.receive(all.size()), all);
@@ -176,9 +177,7 @@ TEST_P(OpenLink, what_the_peer_said_before_it_went_is_heard_although_writing_to_
   rig.order(node::effect::PauseReading{kLink});
   script().expect<node::Call>();
   peer.send("the reason");
-  {
-    const RawPeer gone = std::move(peer);
-  }
+  { const RawPeer gone = std::move(peer); }
   for (int i = 0; i < 3; ++i) transmit(pattern(1000));
   rig.order(node::effect::ResumeReading{kLink});
   script().expect<input::Closed>();
@@ -261,7 +260,8 @@ TEST_P(OpenLink, links_of_one_rank_do_not_mix) {
     peers.push_back(listener.accept());
   }
   for (int i = 0; i < kLinks; ++i) peers[static_cast<std::size_t>(i)].send("peer " + std::to_string(100 + i));
-  for (std::uint32_t i = 1; i <= kLinks; ++i) rig.order(Transmit{LinkId{i}, Payload::copy("link " + std::to_string(100 + i))});
+  for (std::uint32_t i = 1; i <= kLinks; ++i)
+    rig.order(Transmit{LinkId{i}, Payload::copy("link " + std::to_string(100 + i))});
   for (int i = 0; i < kLinks; ++i) {
     EXPECT_EQ(script().expect_bytes(LinkId{static_cast<std::uint32_t>(i + 1)}, 8), "peer " + std::to_string(100 + i));
     EXPECT_EQ(peers[static_cast<std::size_t>(i)].receive(8), "link " + std::to_string(101 + i));
@@ -270,7 +270,8 @@ TEST_P(OpenLink, links_of_one_rank_do_not_mix) {
 
 INSTANTIATE_TEST_SUITE_P(Drivers, OpenLink,
                          testing::Combine(testing::ValuesIn(all_drivers()),
-                                          testing::Values(Meeting::Kind::tcp4, Meeting::Kind::tcp6, Meeting::Kind::local)),
+                                          testing::Values(Meeting::Kind::tcp4, Meeting::Kind::tcp6,
+                                                          Meeting::Kind::local)),
                          [](const auto& parameters) {
                            return std::get<0>(parameters.param).name + "_" + to_string(std::get<1>(parameters.param));
                          });

@@ -21,12 +21,15 @@ namespace banyan::driver_test {
 namespace {
 
 driver::Address address_of(const Meeting& where) {
-  return where.kind == Meeting::Kind::local ? driver::Address::abstract(where.name) : driver::Address::of(where.endpoint);
+  return where.kind == Meeting::Kind::local ? driver::Address::abstract(where.name)
+                                            : driver::Address::of(where.endpoint);
 }
 
 void make_blocking(int socket) { ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK); }
 
-[[noreturn]] void give_up(const std::string& what) { throw std::runtime_error(what + ": " + driver::error_text(errno)); }
+[[noreturn]] void give_up(const std::string& what) {
+  throw std::runtime_error(what + ": " + driver::error_text(errno));
+}
 
 }  // namespace
 
@@ -43,7 +46,8 @@ Meeting meeting(Meeting::Kind kind) {
   where.kind = kind;
   if (kind == Meeting::Kind::tcp4) where.endpoint = loopback4();
   if (kind == Meeting::Kind::tcp6) where.endpoint = loopback6();
-  if (kind == Meeting::Kind::local) where.name = "banyan-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+  if (kind == Meeting::Kind::local)
+    where.name = "banyan-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
   return where;
 }
 
@@ -126,7 +130,8 @@ RawListener::RawListener(Meeting where) : where_(std::move(where)) {
 
 RawPeer RawListener::accept() {
   pollfd entry{socket_.get(), POLLIN, 0};
-  if (::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) != 1) give_up("nobody connects");
+  if (::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) != 1)
+    give_up("nobody connects");
   return RawPeer(std::move(driver::accept_one(socket_.get()).socket));
 }
 

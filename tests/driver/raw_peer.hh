@@ -1,4 +1,5 @@
-// The other end of a driver's connection, written with plain blocking sockets: it says and does exactly what a test wants.
+// The other end of a driver's connection, written with plain blocking sockets: it says and does exactly what a test
+// wants.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,7 @@
 // The Asio runtime towards the API: who drives, how operations end, and what close, failure and fork() do. Not part of
 // the contract: another driver has its own way to run.
+#include "driver/asio/runtime.hh"
+
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +13,6 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/asio/runtime.hh"
 #include "raw_peer.hh"
 #include "scripted_machine.hh"
 
@@ -66,9 +67,7 @@ std::unique_ptr<RankHandle> open(Runtime& runtime, driver::RankOptions options =
   return std::get<std::unique_ptr<RankHandle>>(std::move(opened));
 }
 
-std::string bytes_of(const Operation& operation) {
-  return std::get<Payload>(operation.outcome()).to_string();
-}
+std::string bytes_of(const Operation& operation) { return std::get<Payload>(operation.outcome()).to_string(); }
 
 node::Call send_to(std::uint32_t target) {
   node::Call call;
@@ -161,7 +160,9 @@ TEST(AsioRuntime, an_operation_can_be_polled_and_called_back) {
   EXPECT_EQ(::poll(&entry, 1, 20'000), 1);
   EXPECT_TRUE(start->done());
   std::promise<std::string> answer;
-  rank->submit(send_to(5))->on_done([&](const Outcome& outcome) { answer.set_value(std::get<Payload>(outcome).to_string()); });
+  rank->submit(send_to(5))->on_done([&](const Outcome& outcome) {
+    answer.set_value(std::get<Payload>(outcome).to_string());
+  });
   EXPECT_EQ(answer.get_future().get(), "5");
   // Asked for afterwards, both know already.
   pollfd late{start->descriptor(), POLLIN, 0};
@@ -202,12 +203,13 @@ TEST(AsioRuntime, a_handle_can_be_dropped_in_a_callback) {
   rank->start()->wait();
   RankHandle& handle = *rank;
   std::promise<void> dropped;
-  handle.submit(send_to(1))->on_done([rank = std::make_shared<std::unique_ptr<RankHandle>>(std::move(rank)),
-                                      &runtime, &dropped](const Outcome&) {
-    rank->reset();
-    runtime.reset();
-    dropped.set_value();
-  });
+  handle.submit(send_to(1))
+      ->on_done(
+          [rank = std::make_shared<std::unique_ptr<RankHandle>>(std::move(rank)), &runtime, &dropped](const Outcome&) {
+            rank->reset();
+            runtime.reset();
+            dropped.set_value();
+          });
   dropped.get_future().wait();
 }
 
@@ -237,7 +239,8 @@ TEST(AsioRuntime, starting_twice_or_calling_before_is_misuse) {
 TEST(AsioRuntime, options_that_cannot_work_are_refused) {
   const auto refused = [](driver::RankOptions options) {
     options.config.world_size = 2;
-    auto opened = Runtime::make()->open(std::move(options), [](const node::Config&) { return std::make_unique<QuickMachine>(); });
+    auto opened =
+        Runtime::make()->open(std::move(options), [](const node::Config&) { return std::make_unique<QuickMachine>(); });
     const auto* failure = std::get_if<Failure>(&opened);
     return failure != nullptr && failure->code == FailureCode::bad_address ? failure->text : "";
   };

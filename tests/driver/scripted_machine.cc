@@ -99,7 +99,8 @@ driver::RankOptions Rig::default_options() {
   return options;
 }
 
-Rig::Rig(const DriverKind& kind, driver::RankOptions options, std::function<void(Script&, const engine::Input&)> on_input)
+Rig::Rig(const DriverKind& kind, driver::RankOptions options,
+         std::function<void(Script&, const engine::Input&)> on_input)
     : driver(kind.make()) {
   script->on_input = std::move(on_input);
   script->job = options.config.job;

@@ -1,5 +1,5 @@
-// A machine in the engine's place that does what a test says and remembers what it was told. It also holds the driver to
-// the engine's contract: one thread at a time, `now` never backwards, poll() until Wait after each handle().
+// A machine in the engine's place that does what a test says and remembers what it was told. It also holds the driver
+// to the engine's contract: one thread at a time, `now` never backwards, poll() until Wait after each handle().
 #pragma once
 
 #include <atomic>

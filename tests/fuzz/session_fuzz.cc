@@ -31,11 +31,11 @@ constexpr std::size_t kMostOperations = 200;
 constexpr std::size_t kMostOutputs = 20'000;
 constexpr std::size_t kMostBytesOut = std::size_t{256} * 1024 * 1024;
 
-constexpr std::array kKinds{wire::Kind::hello,       wire::Kind::challenge, wire::Kind::proof,      wire::Kind::reject,
-                            wire::Kind::join,        wire::Kind::placement, wire::Kind::welcome,    wire::Kind::records,
-                            wire::Kind::status,      wire::Kind::table_chunk, wire::Kind::acknowledge, wire::Kind::report,
-                            wire::Kind::verdict,     wire::Kind::leave,     wire::Kind::collective, wire::Kind::data,
-                            wire::Kind::grant,       wire::Kind::accept,    wire::Kind::undeliverable};
+constexpr std::array kKinds{wire::Kind::hello,   wire::Kind::challenge,   wire::Kind::proof,        wire::Kind::reject,
+                            wire::Kind::join,    wire::Kind::placement,   wire::Kind::welcome,      wire::Kind::records,
+                            wire::Kind::status,  wire::Kind::table_chunk, wire::Kind::acknowledge,  wire::Kind::report,
+                            wire::Kind::verdict, wire::Kind::leave,       wire::Kind::collective,   wire::Kind::data,
+                            wire::Kind::grant,   wire::Kind::accept,      wire::Kind::undeliverable};
 
 class Choices {
  public:
@@ -125,7 +125,8 @@ class Stage {
     adopted_ = kNoLink;
     feed(engine::input::Accepted{token_ = next(token_), listener, somewhere(1), somewhere(2)});
     if (adopted_ == kNoLink) return;
-    peers_.emplace(adopted_, Peer{session::Session::initiate(identities_[raw(rank)], role, config_.rank, nonce()), rank});
+    peers_.emplace(adopted_,
+                   Peer{session::Session::initiate(identities_[raw(rank)], role, config_.rank, nonce()), rank});
     exchange();
   }
   void any_frame() {
@@ -213,8 +214,10 @@ class Stage {
     node::Collective collective;
     collective.call.kind = static_cast<wire::CollectiveKind>(1 + choices_.below(7));
     const bool reduces = collective.call.kind >= wire::CollectiveKind::reduce;
-    const bool rooted = collective.call.kind == wire::CollectiveKind::broadcast || collective.call.kind == wire::CollectiveKind::gather ||
-                        collective.call.kind == wire::CollectiveKind::scatter || collective.call.kind == wire::CollectiveKind::reduce;
+    const bool rooted = collective.call.kind == wire::CollectiveKind::broadcast ||
+                        collective.call.kind == wire::CollectiveKind::gather ||
+                        collective.call.kind == wire::CollectiveKind::scatter ||
+                        collective.call.kind == wire::CollectiveKind::reduce;
     if (rooted) collective.call.root = Rank{choices_.below(config_.world_size)};
     const std::size_t size = choices_.below(4) == 0 ? std::size_t{100'000} : choices_.byte();
     if (reduces) {

@@ -1,8 +1,9 @@
 // What a user of the installed library writes: a job of one rank goes through every operation.
-#include <banyan/hierarchical_bootstrap.hpp>
 #include <iostream>
 #include <memory>
 #include <string>
+
+#include <banyan/hierarchical_bootstrap.hpp>
 
 int main() {
   auto bootstrap = std::make_unique<bootstrap::HierarchicalBootstrap>();

@@ -80,8 +80,8 @@ bool Acceptor::accept_all() {
     } else if (out_of_resources(accepted.error)) {
       // The system says so before it looks whether somebody waits.
       if (!somebody_waits(descriptor_.native_handle())) return true;
-      // Someone who is leaving or has said nothing makes room for someone who may. Else the caller is told by a closed connection that
-      // it is in vain, and comes again; it would wait in the queue for a timeout otherwise.
+      // Someone who is leaving or has said nothing makes room for someone who may. Else the caller is told by a closed
+      // connection that it is in vain, and comes again; it would wait in the queue for a timeout otherwise.
       if (process_.doorstep.make_room()) continue;
       if (!process_.listeners.accept_and_close(descriptor_.native_handle())) return false;
       ++process_.turned_away;

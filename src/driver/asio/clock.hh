@@ -12,7 +12,8 @@ inline Time now() {
 }
 
 inline std::chrono::steady_clock::time_point to_system(Time time) {
-  return std::chrono::steady_clock::time_point(std::chrono::duration_cast<std::chrono::steady_clock::duration>(time.time_since_epoch()));
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(time.time_since_epoch()));
 }
 
 }  // namespace banyan::driver

@@ -78,7 +78,8 @@ Task ConnectAttempt::connect_network([[maybe_unused]] std::shared_ptr<ConnectAtt
     if (runner_ == nullptr) co_return;
     if (resolved.addresses.empty()) reason_ = resolved.error;
     const std::size_t begin = step == 0 ? first.address : 0;
-    const std::size_t end = step < alternatives.size() ? resolved.addresses.size() : std::min(first.address, resolved.addresses.size());
+    const std::size_t end =
+        step < alternatives.size() ? resolved.addresses.size() : std::min(first.address, resolved.addresses.size());
     for (std::size_t address = begin; address < end; ++address) {
       next_ = {target, address + 1};
       if (co_await try_address(resolved.addresses[address]) || runner_ == nullptr) co_return;

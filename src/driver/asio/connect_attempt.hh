@@ -1,4 +1,5 @@
-// One try of an engine to open a connection: finds the addresses, tries them in turn, and tells the runner how it ended.
+// One try of an engine to open a connection: finds the addresses, tries them in turn, and tells the runner how it
+// ended.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,9 @@ struct LeftOff {
   node::Target target{};
   std::uint32_t host_index = 0;
   AddressPlace next;
-  bool concerns(const node::effect::Connect& order) const { return target == order.target && host_index == order.host_index; }
+  bool concerns(const node::effect::Connect& order) const {
+    return target == order.target && host_index == order.host_index;
+  }
 };
 
 class ConnectAttempt final : public std::enable_shared_from_this<ConnectAttempt> {

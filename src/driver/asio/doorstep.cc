@@ -28,7 +28,8 @@ void Doorstep::receive(Socket socket, Caller caller) {
     return;
   }
   make_room_for_one();
-  auto guest = std::make_shared<Guest>(Guest{std::move(*descriptor), std::move(caller), {}, after(now(), patience_), true, {}});
+  auto guest =
+      std::make_shared<Guest>(Guest{std::move(*descriptor), std::move(caller), {}, after(now(), patience_), true, {}});
   guest->place = guests_.insert(guests_.end(), guest);
   // Whoever connects says hello in the same breath: mostly it is there already.
   if (hear(guest)) return;
@@ -61,15 +62,15 @@ void Doorstep::turn_away_callers_of(const Acceptor& acceptor) {
 Task Doorstep::wait_for_hello(std::shared_ptr<Guest> guest) {
   do {
     std::error_code error;
-    co_await guest->descriptor.async_wait(asio::posix::descriptor_base::wait_read, asio::redirect_error(kUseTask, error));
+    co_await guest->descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                                          asio::redirect_error(kUseTask, error));
     if (error || !guest->waiting) co_return;
   } while (!hear(guest));
 }
 
 bool Doorstep::hear(const std::shared_ptr<Guest>& guest) {
   std::array<std::byte, kMaxUnauthenticatedFrameBytes> room;
-  const ssize_t received =
-      ::recv(guest->descriptor.native_handle(), room.data(), room.size() - guest->bytes.size(), 0);
+  const ssize_t received = ::recv(guest->descriptor.native_handle(), room.data(), room.size() - guest->bytes.size(), 0);
   if (received < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (received <= 0) {
     turn_away(*guest);

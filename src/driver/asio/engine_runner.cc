@@ -21,7 +21,8 @@ EngineRunner::EngineRunner(Process& process, RankOptions options, InterfaceChoic
                            std::unique_ptr<engine::Machine> machine)
     : process_(process), options_(std::move(options)), choice_(std::move(choice)), machine_(std::move(machine)) {
   // Of two ranks that know the number, one marks it first.
-  if (inherits_rendezvous(options_) && own_socket(*options_.rendezvous_fd)) inherited_ = Socket(*options_.rendezvous_fd);
+  if (inherits_rendezvous(options_) && own_socket(*options_.rendezvous_fd))
+    inherited_ = Socket(*options_.rendezvous_fd);
 }
 
 EngineRunner::~EngineRunner() = default;
@@ -30,7 +31,8 @@ EngineRunner::~EngineRunner() = default;
 
 void EngineRunner::start(std::shared_ptr<Operation> operation) {
   if (!open() || started_) {
-    operation->complete(Failure{FailureCode::misuse, Phase::setup, {}, {}, started_ ? "started twice" : "started after close"});
+    operation->complete(
+        Failure{FailureCode::misuse, Phase::setup, {}, {}, started_ ? "started twice" : "started after close"});
     return;
   }
   started_ = true;
@@ -41,7 +43,10 @@ void EngineRunner::start(std::shared_ptr<Operation> operation) {
 
 void EngineRunner::call(node::Call call, std::shared_ptr<Operation> operation) {
   if (!open() || !started_) {
-    operation->complete(Failure{open() ? FailureCode::misuse : FailureCode::closed, Phase::setup, {}, {},
+    operation->complete(Failure{open() ? FailureCode::misuse : FailureCode::closed,
+                                Phase::setup,
+                                {},
+                                {},
                                 open() ? "called before start" : "called after close"});
     return;
   }
@@ -232,7 +237,8 @@ void EngineRunner::carry_out(engine::output::Adopt& adopt) {
   Offer offer = std::move(place->second);
   offers_.erase(place);
   add_link(adopt.link, offer.local, std::move(offer.descriptor));
-  if (!offer.first_bytes.empty()) inputs_.push_back(engine::input::BytesReceived{adopt.link, std::move(offer.first_bytes)});
+  if (!offer.first_bytes.empty())
+    inputs_.push_back(engine::input::BytesReceived{adopt.link, std::move(offer.first_bytes)});
 }
 
 void EngineRunner::carry_out(engine::output::TurnAway& turn_away) { offers_.erase(turn_away.token); }
@@ -258,9 +264,7 @@ void EngineRunner::carry_out(node::effect::Listen& listen) {
       if (!listen.name.empty()) return spawn(process_.loop, listen_at_host(shared_from_this(), std::move(listen.name)));
       opened = process_.listeners.open_network(*this, listen.endpoint, choice_, options_.ports);
       break;
-    case node::Listener::local:
-      opened = process_.listeners.open_local(*this, listen.name);
-      break;
+    case node::Listener::local: opened = process_.listeners.open_local(*this, listen.name); break;
   }
   listening(listen.listener, std::move(opened));
 }

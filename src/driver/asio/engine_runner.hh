@@ -1,5 +1,6 @@
-// Runs one engine: hands it inputs, carries its outputs out in order, and keeps what belongs to them: its links, tries to
-// connect, listeners, deadline and the operations of its rank. Belongs to the driving thread, but for what is marked.
+// Runs one engine: hands it inputs, carries its outputs out in order, and keeps what belongs to them: its links, tries
+// to connect, listeners, deadline and the operations of its rank. Belongs to the driving thread, but for what is
+// marked.
 #pragma once
 
 #include <array>
@@ -111,7 +112,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   std::optional<LeftOff> left_off_;                   // by the last search that was in vain
   std::optional<std::pair<LinkId, LeftOff>> opened_;  // by the last one that was not
   std::unordered_map<AcceptToken, Offer> offers_;
-  Socket inherited_;  // the rendezvous, until the engine listens there
+  Socket inherited_;                                    // the rendezvous, until the engine listens there
   std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener
 
   bool started_ = false;

@@ -93,7 +93,8 @@ std::variant<InterfaceChoice, std::string> choose_interface(const std::string& t
   const std::optional<Network> network = parse_network(text);
   InterfaceChoice choice;
   for (const LocalAddress& local : all) {
-    const bool fits = network ? in_network(local.address.endpoint(), network->base, network->prefix) : local.interface == text;
+    const bool fits =
+        network ? in_network(local.address.endpoint(), network->base, network->prefix) : local.interface == text;
     if (fits) adopt(choice, local.address);
   }
   if (choice.four || choice.six) return choice;

@@ -59,8 +59,8 @@ Task Link::read_loop([[maybe_unused]] std::shared_ptr<Link> self) {
 
 Link::Read Link::read_once() {
   ReceiveBlock& block = read_size_.own_block() ? block_ : process_.shared_block;
-  const std::span<std::byte> room =
-      read_size_.own_block() ? block.room(read_size_.bytes(), read_size_.bytes()) : block.room(read_size_.bytes(), kSharedBlockBytes);
+  const std::span<std::byte> room = read_size_.own_block() ? block.room(read_size_.bytes(), read_size_.bytes())
+                                                           : block.room(read_size_.bytes(), kSharedBlockBytes);
   const ssize_t received = ::recv(descriptor_.native_handle(), room.data(), room.size(), 0);
   if (received > 0) {
     const auto count = static_cast<std::size_t>(received);

@@ -1,5 +1,5 @@
-// One connection: a coroutine that reads while the engine wants to, a queue that is written at once as far as the kernel
-// takes it, and another coroutine that writes the rest. Belongs to the driving thread.
+// One connection: a coroutine that reads while the engine wants to, a queue that is written at once as far as the
+// kernel takes it, and another coroutine that writes the rest. Belongs to the driving thread.
 //
 // Life: open, until the engine closes it or the peer does; then closing, while what is queued leaves; then closed. The
 // coroutines keep the object alive, the runner only knows it while it is open.
@@ -78,11 +78,11 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   ReadSize read_size_;
   ReceiveBlock block_;
 
-  bool writing_ = false;  // the write loop runs
-  bool unwritten_ = false;  // closing, and counted in Process::unwritten_links
+  bool writing_ = false;                                 // the write loop runs
+  bool unwritten_ = false;                               // closing, and counted in Process::unwritten_links
   std::optional<std::list<Link*>::iterator> lingering_;  // its place in Process::lingering
   std::string write_error_;
-  std::vector<Slice> queue_;   // from head_ on
+  std::vector<Slice> queue_;  // from head_ on
   std::size_t head_ = 0;
   std::size_t head_written_ = 0;  // bytes of queue_[head_]
   std::size_t queued_ = 0;

@@ -42,7 +42,8 @@ bool inherits_rendezvous(const RankOptions& options) {
   if (!options.rendezvous_fd || is_own_socket(*options.rendezvous_fd)) return false;
   int listening = 0;
   socklen_t length = sizeof(listening);
-  if (::getsockopt(*options.rendezvous_fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) return false;
+  if (::getsockopt(*options.rendezvous_fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0)
+    return false;
   const Endpoint where = local_endpoint(*options.rendezvous_fd);
   const auto fits = [&](const HostAndPort& target) { return target.port == 0 || target.port == where.port; };
   return where.known() && (options.rendezvous.empty() || std::ranges::any_of(options.rendezvous, fits));
@@ -88,8 +89,10 @@ Listeners::Opened Listeners::open_network(EngineRunner& runner, const Endpoint& 
   for (std::uint32_t port = ports.low; port <= ports.high && error == EADDRINUSE; ++port) {
     // Link-local addresses keep the scope that Endpoint has no room for.
     Address where = address;
-    if (where.family() == AF_INET) reinterpret_cast<sockaddr_in&>(where.storage).sin_port = htons(static_cast<std::uint16_t>(port));
-    else reinterpret_cast<sockaddr_in6&>(where.storage).sin6_port = htons(static_cast<std::uint16_t>(port));
+    if (where.family() == AF_INET)
+      reinterpret_cast<sockaddr_in&>(where.storage).sin_port = htons(static_cast<std::uint16_t>(port));
+    else
+      reinterpret_cast<sockaddr_in6&>(where.storage).sin6_port = htons(static_cast<std::uint16_t>(port));
     OpenedSocket opened = listening_socket(where, true);
     error = opened.error;
     if (!opened.socket) continue;
@@ -98,8 +101,10 @@ Listeners::Opened Listeners::open_network(EngineRunner& runner, const Endpoint& 
     return begun;
   }
   if (error == EADDRINUSE && ports.low < ports.high) {
-    return {nullptr, "no port from " + std::to_string(ports.low) + " to " + std::to_string(ports.high) + " is free on " +
-                         address.endpoint().to_string(), {}};
+    return {nullptr,
+            "no port from " + std::to_string(ports.low) + " to " + std::to_string(ports.high) + " is free on " +
+                address.endpoint().to_string(),
+            {}};
   }
   return {nullptr, refusal(address, error), {}};
 }

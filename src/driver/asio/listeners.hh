@@ -22,8 +22,8 @@ class Listeners {
 
   struct Opened {
     std::shared_ptr<Acceptor> acceptor;
-    std::string error;  // when there is none
-    std::string notice; // worth telling the user although it worked
+    std::string error;   // when there is none
+    std::string notice;  // worth telling the user although it worked
   };
   Opened open_local(EngineRunner& runner, const std::string& name);
   // On the chosen interface, else at `wanted`'s address, else on all. `wanted`'s port, else one of `ports`.

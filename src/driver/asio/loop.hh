@@ -1,11 +1,11 @@
 // Who drives: the one thread at a time that runs the io_context, and with it every engine, socket and timer of the
 // process. It is a thread that waits for an operation, or the background thread.
 //
-// The right to drive is a baton guarded by `mutex_`. A thread that waits takes it when it is free, and asks the background
-// thread for it when no other thread waits: its operation then ends in the thread that wants to know, without a switch
-// of threads. When it lays the baton down the background thread is made, if a rank needs one and there is none; it takes
-// the baton at once when another thread waits, and otherwise after kGrace, so that one blocking call after the other
-// finds it free. Everything else reaches the driving thread by post().
+// The right to drive is a baton guarded by `mutex_`. A thread that waits takes it when it is free, and asks the
+// background thread for it when no other thread waits: its operation then ends in the thread that wants to know,
+// without a switch of threads. When it lays the baton down the background thread is made, if a rank needs one and there
+// is none; it takes the baton at once when another thread waits, and otherwise after kGrace, so that one blocking call
+// after the other finds it free. Everything else reaches the driving thread by post().
 #pragma once
 
 #include <atomic>
@@ -69,8 +69,8 @@ class Loop {
     // The driving thread may have set `finished` and not be done with it yet.
     const std::lock_guard lock(mutex_);
   }
-  // Blocks until `waitable` is signalled (true) or the deadline has passed, and drives when nobody else does. In a child
-  // of fork() there is nothing to wait for: false at once.
+  // Blocks until `waitable` is signalled (true) or the deadline has passed, and drives when nobody else does. In a
+  // child of fork() there is nothing to wait for: false at once.
   bool wait(Waitable& waitable, Time deadline);
   // Ends the waiting. The caller holds mutex(): once that is free the waiter may go on and destroy the waitable.
   static void signal(Waitable& waitable) {
@@ -125,7 +125,8 @@ class Loop {
   const NoThread no_thread_;
   asio::io_context io_{1};  // one thread at a time
   asio::executor_work_guard<Executor> work_{io_.get_executor()};
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer_{io_};
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer_{
+      io_};
   Time armed_ = kNever;
   Alarms alarms_;
   int background_needed_ = 0;

@@ -39,8 +39,8 @@ class Operation {
   void wait();
   // The same for a limited time; true when done.
   bool wait_until(Time deadline);
-  // True in a child of the process that began it: there it will never be done if it is not yet, waiting returns at once,
-  // and there is no descriptor.
+  // True in a child of the process that began it: there it will never be done if it is not yet, waiting returns at
+  // once, and there is no descriptor.
   bool forked() const;
 
   // Valid once done() is true, unchanging from then on.
@@ -61,8 +61,8 @@ class Operation {
  private:
   const std::shared_ptr<Loop> loop_;
   Waitable state_;
-  // The rest is guarded by the loop's mutex until done. In a child of fork() nobody locks that: its copy may be locked for
-  // ever, by a thread that the child has not.
+  // The rest is guarded by the loop's mutex until done. In a child of fork() nobody locks that: its copy may be locked
+  // for ever, by a thread that the child has not.
   std::optional<Outcome> outcome_;
   std::function<void(Outcome&)> callback_;
   int descriptor_ = -1;

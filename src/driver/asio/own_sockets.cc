@@ -18,7 +18,9 @@ std::array<std::atomic<std::uint64_t>, kMaxDescriptors / kBitsPerWord> owned{};
 std::atomic<int> greatest{-1};
 
 bool known(int descriptor) { return descriptor >= 0 && descriptor < kMaxDescriptors; }
-std::atomic<std::uint64_t>& word_of(int descriptor) { return owned[static_cast<std::size_t>(descriptor / kBitsPerWord)]; }
+std::atomic<std::uint64_t>& word_of(int descriptor) {
+  return owned[static_cast<std::size_t>(descriptor / kBitsPerWord)];
+}
 std::uint64_t bit_of(int descriptor) { return std::uint64_t{1} << (descriptor % kBitsPerWord); }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Which descriptors of this process are Banyan's sockets. A child of fork() has copies of them all: as long as it lived,
-// a connection of its parent would not end, and a port not be free. So it lets go of them first.
+// Which descriptors of this process are Banyan's sockets. A child of fork() has copies of them all: as long as it
+// lived, a connection of its parent would not end, and a port not be free. So it lets go of them first.
 #pragma once
 
 namespace banyan::driver {

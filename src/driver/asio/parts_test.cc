@@ -1,7 +1,5 @@
 // The small parts of the driver that need no loop.
 
-#include "driver/asio/rank_options.hh"
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -11,6 +9,7 @@
 #include "driver/asio/host_identity.hh"
 #include "driver/asio/interface_choice.hh"
 #include "driver/asio/loop.hh"
+#include "driver/asio/rank_options.hh"
 #include "driver/asio/receive_buffer.hh"
 #include "driver/asio/resolver.hh"
 
@@ -26,7 +25,8 @@ TEST(HostAndPort, reads_what_it_writes) {
 }
 
 TEST(HostAndPort, refuses_what_could_mean_two_things_or_nothing) {
-  for (const char* text : {"", "node1", "node1:", ":4242", "node1:65536", "node1:-1", "node1:4x", "fe80::1:4242", "[]:1", "::1"}) {
+  for (const char* text :
+       {"", "node1", "node1:", ":4242", "node1:65536", "node1:-1", "node1:4x", "fe80::1:4242", "[]:1", "::1"}) {
     EXPECT_FALSE(HostAndPort::parse(text)) << text;
   }
 }
@@ -49,7 +49,8 @@ TEST(Socket, a_peer_that_answers_nothing_is_gone_while_a_slow_one_is_not) {
     return value;
   };
   EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
-  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT), 20);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT),
+            20);
   // It would count the time in which a peer takes nothing, too.
   EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 }

@@ -1,5 +1,5 @@
-// What the ranks of one process share: the loop, the listeners, the callers that have not said who they are, and counts.
-// Belongs to the driving thread, but for the loop.
+// What the ranks of one process share: the loop, the listeners, the callers that have not said who they are, and
+// counts. Belongs to the driving thread, but for the loop.
 #pragma once
 
 #include <atomic>

@@ -21,7 +21,8 @@ std::optional<HostAndPort> HostAndPort::parse(std::string_view text) {
   }
   HostAndPort result{std::string(host), 0};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), result.port);
-  if (host.empty() || digits.empty() || error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  if (host.empty() || digits.empty() || error != std::errc() || end != digits.data() + digits.size())
+    return std::nullopt;
   return result;
 }
 

@@ -30,14 +30,15 @@ struct PortRange {
 };
 
 struct RankOptions {
-  // host_name, host_key, incarnation, seed and entropy are filled in by Runtime::open where they are empty or 0; uid always.
+  // host_name, host_key, incarnation, seed and entropy are filled in by Runtime::open where they are empty or 0; uid
+  // always.
   node::Config config;
 
   // Where rank 0 is to be found. Several entries are alternative addresses of the one rendezvous: they are tried in
   // turn. Rank 0 listens there; with several entries it listens on all its addresses.
   std::vector<HostAndPort> rendezvous;
-  // A listening socket that rank 0 inherited (BANYAN_RENDEZVOUS_FD). The driver takes it over and closes it. A number that
-  // means anything else by now (an earlier rank of the process had it) is left alone, and the rendezvous is bound.
+  // A listening socket that rank 0 inherited (BANYAN_RENDEZVOUS_FD). The driver takes it over and closes it. A number
+  // that means anything else by now (an earlier rank of the process had it) is left alone, and the rendezvous is bound.
   std::optional<int> rendezvous_fd;
 
   // Which network to use: an interface ("eth0"), one of this host's addresses, or a network in CIDR notation

@@ -30,7 +30,8 @@ Resolved ask_system(const std::string& host) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); error != 0) {
-    result.error = "can't resolve \"" + host + "\": " + (error == EAI_SYSTEM ? error_text(errno) : ::gai_strerror(error));
+    result.error =
+        "can't resolve \"" + host + "\": " + (error == EAI_SYSTEM ? error_text(errno) : ::gai_strerror(error));
     return result;
   }
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
@@ -106,7 +107,8 @@ TaskOf<Resolved> Resolver::resolve(HostAndPort target) {
   }
   lookup->waiting.erase(wake_up);
   // The next who asks asks anew: a name that is not there yet may be there then.
-  if (const auto place = lookups_.find(target.host); place != lookups_.end() && place->second == lookup) lookups_.erase(place);
+  if (const auto place = lookups_.find(target.host); place != lookups_.end() && place->second == lookup)
+    lookups_.erase(place);
   Resolved result = lookup->result;
   for (Address& address : result.addresses) set_port(address, target.port);
   co_return result;

@@ -9,10 +9,16 @@
 namespace banyan::driver {
 namespace {
 
-Failure bad_address(std::string text) { return Failure{FailureCode::bad_address, Phase::setup, {}, {}, std::move(text)}; }
+Failure bad_address(std::string text) {
+  return Failure{FailureCode::bad_address, Phase::setup, {}, {}, std::move(text)};
+}
 
 Failure parents_rank() {
-  return Failure{FailureCode::misuse, Phase::running, {}, {}, "this rank belongs to the parent process; a child of fork() can't use it"};
+  return Failure{FailureCode::misuse,
+                 Phase::running,
+                 {},
+                 {},
+                 "this rank belongs to the parent process; a child of fork() can't use it"};
 }
 
 std::optional<Failure> check(const RankOptions& options) {
@@ -24,12 +30,13 @@ std::optional<Failure> check(const RankOptions& options) {
   for (const HostAndPort& target : options.rendezvous) {
     if (target.host.empty()) return bad_address("the rendezvous address has no host");
     if (target.port == 0 && config.world_size > 1 && !inherits) {
-      return bad_address("port 0 as the rendezvous only does for a job of one rank: the others could not know the port");
+      return bad_address(
+          "port 0 as the rendezvous only does for a job of one rank: the others could not know the port");
     }
   }
   if (options.ports.low > options.ports.high || (options.ports.low == 0 && !options.ports.any())) {
-    return bad_address("the port range " + std::to_string(options.ports.low) + "-" + std::to_string(options.ports.high) +
-                       " is empty or begins with 0");
+    return bad_address("the port range " + std::to_string(options.ports.low) + "-" +
+                       std::to_string(options.ports.high) + " is empty or begins with 0");
   }
   for (const std::string& host : config.hosts) {
     if (!HostAndPort::parse(host)) return bad_address("\"" + host + "\" in the list of hosts is not host:port");
@@ -89,8 +96,7 @@ Runtime::~Runtime() {
   process->loop.finish([process] { return process->open_ranks == 0 && process->unwritten_links == 0; }, process_);
 }
 
-std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions options,
-                                                                 const MakeMachine& make_machine) {
+std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions options, const MakeMachine& make_machine) {
   if (process_->loop.forked()) return parents_rank();
   if (std::optional<Failure> failure = check(options)) return *std::move(failure);
   InterfaceChoice choice;
@@ -153,8 +159,9 @@ std::shared_ptr<Operation> RankHandle::submit(node::Call call) {
     return operation;
   }
   call.id = runner_->next_call_id();
-  runtime_->process_->loop.post(
-      [runner = runner_, operation, call = std::move(call)]() mutable { runner->call(std::move(call), std::move(operation)); });
+  runtime_->process_->loop.post([runner = runner_, operation, call = std::move(call)]() mutable {
+    runner->call(std::move(call), std::move(operation));
+  });
   return operation;
 }
 

@@ -32,7 +32,7 @@ struct Process;
 class RankHandle {
  public:
   RankHandle(std::shared_ptr<Runtime> runtime, std::shared_ptr<EngineRunner> runner);  // by Runtime::open
-  ~RankHandle();  // as close()
+  ~RankHandle();                                                                       // as close()
   RankHandle(const RankHandle&) = delete;
   RankHandle& operator=(const RankHandle&) = delete;
 
@@ -40,8 +40,8 @@ class RankHandle {
   // Runtime::run_in_background() where nobody will wait.
   std::shared_ptr<Operation> start();
 
-  // Makes a call; its id is filled in. After the rank has formed. The outcome is a payload or payloads (node::Completion).
-  // Calls of one thread reach the engine in order.
+  // Makes a call; its id is filled in. After the rank has formed. The outcome is a payload or payloads
+  // (node::Completion). Calls of one thread reach the engine in order.
   std::shared_ptr<Operation> submit(node::Call call);
 
   // Ends the rank here and now: what was handed to its links still leaves, pending operations end with
@@ -67,8 +67,8 @@ class RankHandle {
 
 class Runtime : public std::enable_shared_from_this<Runtime> {
  public:
-  // The process's runtime, made anew when no one holds it any more. Keep it as long as a rank is open (RankHandle does).
-  // Throws std::system_error when the system has no descriptors for it.
+  // The process's runtime, made anew when no one holds it any more. Keep it as long as a rank is open (RankHandle
+  // does). Throws std::system_error when the system has no descriptors for it.
   static std::shared_ptr<Runtime> instance();
   // One apart from that, for tests. Always held by a shared_ptr.
   static std::shared_ptr<Runtime> make();

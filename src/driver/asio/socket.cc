@@ -22,13 +22,16 @@ namespace {
 // The kernel cuts this down to net.core.somaxconn. Deep, since all ranks of a job may come within a millisecond.
 constexpr int kAcceptBacklog = 4096;
 // An idle connection is probed; when so many probes in a row are not answered, the peer's host is gone. A process that
-// stands still (in a debugger, on a busy machine) answers, by its kernel: TCP_USER_TIMEOUT would count against it that it
-// takes no data. With data on its way a lost host is noticed by the kernel's own retries alone, after about 15 minutes.
+// stands still (in a debugger, on a busy machine) answers, by its kernel: TCP_USER_TIMEOUT would count against it that
+// it takes no data. With data on its way a lost host is noticed by the kernel's own retries alone, after about 15
+// minutes.
 constexpr std::chrono::seconds kProbeInterval{5};
 constexpr int kProbes = 3;
 static_assert(kProbeInterval * (1 + kProbes) == kPeerGoneAfter);
 
-void set_option(int socket, int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof(value)); }
+void set_option(int socket, int level, int name, int value) {
+  ::setsockopt(socket, level, name, &value, sizeof(value));
+}
 
 }  // namespace
 
@@ -143,7 +146,8 @@ OpenedSocket listening_socket(const Address& address, bool dual_stack) {
 AcceptedSocket accept_one(int listener) {
   AcceptedSocket accepted;
   accepted.remote.length = sizeof(accepted.remote.storage);
-  accepted.socket = Socket(::accept4(listener, accepted.remote.data(), &accepted.remote.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  accepted.socket =
+      Socket(::accept4(listener, accepted.remote.data(), &accepted.remote.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!accepted.socket) accepted.error = errno;
   return accepted;
 }

@@ -45,7 +45,8 @@ class Descriptor : public asio::posix::basic_stream_descriptor<Executor> {
     Base::close(error);
   }
 };
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // Runs the task up to its first wait at once; what it needs it must own.
 inline void spawn(Loop& loop, Task task) {
