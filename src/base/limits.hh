@@ -77,7 +77,7 @@ struct Limits {
   // After its own link broke, how long a rank waits for a verdict that names the first cause.
   Duration verdict_grace = std::chrono::milliseconds(200);
   // How long the root of a job that failed while it formed stays, to tell the ranks that come late.
-  Duration verdict_linger = std::chrono::seconds(1);
+  Duration verdict_linger = std::chrono::seconds(2);
   // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
   Duration acknowledge_delay = std::chrono::milliseconds(5);
 };

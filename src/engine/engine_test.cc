@@ -403,7 +403,8 @@ TEST(Losses, a_rank_that_dies_in_the_running_job_is_named_to_everyone_at_once) {
     job.kill(victim);
     const Time killed = job.now();
     ASSERT_TRUE(job.run_until_over()) << job.story();
-    EXPECT_LE(job.now() - killed, seconds(1));
+    // Rank 0 stays for two seconds where some may have been cut off before their table came.
+    EXPECT_LE(job.now() - killed, seconds(3));
     expect_all_others_name(job, victim, {});
     for (std::size_t i = 0; i < job.size(); ++i) {
       if (i == victim) continue;
@@ -897,7 +898,7 @@ TEST_F(Full, a_rank_that_stops_reading_while_others_wait_for_that_is_lost_by_nam
   job.run_for(milliseconds(19'500));
   EXPECT_GT(job[0].pauses, 0u);
   EXPECT_FALSE(job[0].failed);
-  job.run_for(seconds(1));
+  job.run_for(seconds(3));
   expect_lost("it has read nothing for 20 s");
 }
 
@@ -910,7 +911,7 @@ TEST_F(Full, control_frames_that_are_passed_on_wait_for_the_next_link_too) {
   job.run_for(seconds(1));
   EXPECT_GT(job.unread(1, 0), 0u) << "the rest is not read";
   EXPECT_LT(job.unread(0, 2), 2u << 20);
-  job.run_for(seconds(20));
+  job.run_for(seconds(23));
   expect_lost("it has read nothing for 20 s");
 }
 

@@ -233,8 +233,10 @@ void Node::fail(Time now, const Failure& failure) {
     if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
   }
   if (!joiner_.upstream()) joiner_.stop();
-  // Who has yet to come must hear it from somebody: the root's own caller waits a little for that.
-  if (is_root() && !topology_ && !registry_->complete() && failure.code != FailureCode::timed_out && !closing_) {
+  // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root's own caller waits
+  // a little for that.
+  const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
+  if (is_root() && !all_here && failure.code != FailureCode::timed_out && !closing_) {
     lingers_until_ = after(now, config_.limits.verdict_linger);
     return;
   }
