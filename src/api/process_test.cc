@@ -1,7 +1,6 @@
 // A bootstrap and the process around it: what it inherits, what it runs out of, and its children.
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
@@ -15,6 +14,7 @@
 
 #include "api/environment.hh"
 #include "api/job_of_threads.hh"
+#include "driver/asio/child_of_fork.hh"
 
 namespace banyan::api {
 namespace {
@@ -82,18 +82,6 @@ TEST(Resources, a_start_without_descriptors_fails_with_an_error_and_may_be_repea
   job.barrier();
 }
 
-// What the child returns; it has 20 s.
-int child_of_fork(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(body());
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 bool is_misuse(const std::function<void()>& call) {
   try {
     call();
@@ -114,7 +102,7 @@ TEST(Fork, a_child_is_told_that_its_parents_bootstrap_is_not_its_own) {
                                                       [&] { pending.fd(); },      [&] { pending.on_done([] {}); },
                                                       [&] { job->barrier(); },    [&] { job->begin_barrier(); },
                                                       [&] { job->statistics(); }, [&] { job->close(); }};
-  const int verdict = child_of_fork([&] {
+  const int verdict = driver::child_of_fork([&] {
     for (std::size_t i = 0; i < refused.size(); ++i) {
       if (!is_misuse(refused[i])) return static_cast<int>(i) + 1;
     }

@@ -3,7 +3,6 @@
 #include "driver/asio/runtime.hh"
 
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -13,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "driver/asio/child_of_fork.hh"
 #include "raw_peer.hh"
 #include "scripted_machine.hh"
 
@@ -302,8 +302,7 @@ TEST(AsioRuntime, a_child_of_fork_is_told_that_it_cannot_use_its_parents_rank) {
   const auto runtime = Runtime::instance();
   auto rank = open(*runtime);
   rank->start()->wait();
-  const pid_t child = ::fork();
-  if (child == 0) {
+  const int result = driver::child_of_fork([&] {
     const auto call = rank->submit(send_to(1));
     const bool refused = call->done() && std::get<Failure>(call->outcome()).code == FailureCode::misuse;
     rank.reset();
@@ -312,26 +311,12 @@ TEST(AsioRuntime, a_child_of_fork_is_told_that_it_cannot_use_its_parents_rank) {
     const auto own = open(*Runtime::instance());
     own->start()->wait();
 #endif
-    ::_exit(refused && fresh ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
+    return refused && fresh ? 0 : 1;
+  });
+  EXPECT_EQ(result, 0);
   const auto call = rank->submit(send_to(3));
   call->wait();
   EXPECT_EQ(bytes_of(*call), "3");
-}
-
-// What the child returns; it has 20 s.
-int child_of_fork(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(body());
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST(AsioRuntime, a_child_of_fork_waits_for_nothing_that_its_parent_began) {
@@ -339,7 +324,8 @@ TEST(AsioRuntime, a_child_of_fork_waits_for_nothing_that_its_parent_began) {
   const auto rank = open(*runtime);
   rank->start()->wait();
   const auto pending = rank->submit(receive());
-  EXPECT_EQ(child_of_fork([&] { return pending->wait_until(kNever) || pending->descriptor() >= 0 ? 1 : 0; }), 0);
+  EXPECT_EQ(driver::child_of_fork([&] { return pending->wait_until(kNever) || pending->descriptor() >= 0 ? 1 : 0; }),
+            0);
   const auto call = rank->submit(send_to(3));
   call->wait();
   EXPECT_EQ(bytes_of(*call), "3");
