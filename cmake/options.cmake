@@ -28,6 +28,12 @@ if(BANYAN_WERROR AND NOT BANYAN_SANITIZE)
   target_compile_options(banyan_own_code INTERFACE -Werror)
 endif()
 
+# Programs bind their symbols while they are loaded, in one pass, as distributions have it for hardening; a start that
+# looks up 200 symbols one by one spends a tenth of its time on that.
+add_library(banyan_own_program INTERFACE)
+target_link_libraries(banyan_own_program INTERFACE banyan_own_code)
+target_link_options(banyan_own_program INTERFACE LINKER:-z,relro,-z,now)
+
 if(BANYAN_SANITIZE)
   add_compile_options(-fsanitize=${BANYAN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${BANYAN_SANITIZE})

@@ -13,7 +13,8 @@
 namespace banyan::api {
 
 void StartWatch::on_done(const driver::Outcome& outcome) {
-  if (const auto* table = std::get_if<std::shared_ptr<const wire::Table>>(&outcome)) {
+  const auto* table = std::get_if<std::shared_ptr<const wire::Table>>(&outcome);
+  if (table != nullptr && (progress_.wanted() || log_.wants(LogLevel::info))) {
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(driver::now() - began_).count();
     const auto counted = [](std::uint32_t count, const char* what) {
       return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");

@@ -14,6 +14,9 @@ inline constexpr std::size_t kMaxFrameBytes = 64 * 1024;
 // Data frames carry this much: a power of two, so that the fixed records of a table never straddle two chunks,
 // and a multiple of every element size, so that reductions work chunk by chunk.
 inline constexpr std::size_t kChunkBytes = 32 * 1024;
+// A relay hands a table up to this size to the ranks of its host in one go, when it has all of it; a larger one chunk
+// by chunk. It is about what a Unix socket takes.
+inline constexpr std::size_t kTableAtOnceBytes = 192 * 1024;
 // Before a peer is authenticated it can't send a larger frame than this: the longest handshake message fits twice.
 inline constexpr std::size_t kMaxUnauthenticatedFrameBytes = 512;
 // A blob travels in one record frame; longer contributions belong in an allgather.
@@ -79,7 +82,7 @@ struct Limits {
   // How long the root of a job that failed while it formed stays, to tell the ranks that come late.
   Duration verdict_linger = std::chrono::seconds(2);
   // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
-  Duration acknowledge_delay = std::chrono::milliseconds(5);
+  Duration acknowledge_delay = std::chrono::milliseconds(100);
 };
 
 }  // namespace banyan

@@ -366,19 +366,27 @@ void Node::commit(Time now) {
     if (record.is_leader()) facts.depth = std::max(facts.depth, shape.depth(record.position));
   }
   auto table = wire::Table::build(registry_->records(), facts);
-  wire::TableChunk head;
-  head.digest = table->digest();
-  head.total = table->total_bytes();
-  for (; head.offset < head.total; head.offset += kChunkBytes) {
-    send_down(FrameClass::data, wire::encode(head, table->epoch(), table->chunk(head.offset)));
-  }
+  send_table(*table, Below::all);
   form(now, std::move(table));
+}
+
+void Node::send_table(const wire::Table& table, Below below) {
+  wire::TableChunk head;
+  head.digest = table.digest();
+  head.total = table.total_bytes();
+  for (; head.offset < head.total; head.offset += kChunkBytes) {
+    send_down(FrameClass::data, wire::encode(head, table.epoch(), table.chunk(head.offset)), kNoLink, below);
+  }
 }
 
 bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   const auto chunk = wire::decode_with_tail<wire::TableChunk>(frame.body);
   if (!chunk || topology_ || !joiner_.upstream() || joiner_.upstream()->link != link) return false;
-  send_down(FrameClass::data, wire::encode(chunk->message, frame.epoch, chunk->tail), link);
+  // Hosts below get every chunk as it comes, so that the levels of the tree work side by side. A rank of this host
+  // passes nothing on, and would wake up for each: it gets a table that is not large in one go.
+  const bool locals_wait = chunk->message.total <= kTableAtOnceBytes;
+  send_down(FrameClass::data, wire::encode(chunk->message, frame.epoch, chunk->tail), link,
+            locals_wait ? Below::hosts : Below::all);
   switch (table_receiver_.add(chunk->message, chunk->tail)) {
     case TableReceiver::Result::more: return true;
     case TableReceiver::Result::broken: return false;
@@ -386,6 +394,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   }
   auto table = table_receiver_.take();
   if (table->epoch() != frame.epoch) return false;
+  if (locals_wait) send_table(*table, Below::locals);
   form(now, std::move(table));
   return true;
 }

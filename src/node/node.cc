@@ -241,8 +241,9 @@ void Node::after_joiner(Time now) {
   if (upstream && registered_with_ != upstream->link) upstream_changed(now);
 }
 
-void Node::send_down(FrameClass frame_class, const Payload& frame, LinkId feeder) {
+void Node::send_down(FrameClass frame_class, const Payload& frame, LinkId feeder, Below below) {
   for (const auto& [link, child] : children_) {
+    if (below != Below::all && (child.position == kNoPosition) != (below == Below::locals)) continue;
     if ((child.attached || child.waiting) && !child.left) effects_.send(link, frame_class, frame, feeder);
   }
 }

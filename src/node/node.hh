@@ -74,6 +74,8 @@ class Node {
     bool recorded = false;  // its record has come this way
     bool left = false;
   };
+  // Which children: leaders of other hosts, ranks of this host.
+  enum class Below : std::uint8_t { all, hosts, locals };
   // A record on its way up, and the child that it came from (kNoLink: this host).
   struct Pending {
     wire::Record record;
@@ -89,7 +91,7 @@ class Node {
   bool on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame);
   bool on_frame_from_above(Time now, LinkId link, const wire::Frame& frame);
   void after_joiner(Time now);
-  void send_down(FrameClass frame_class, const Payload& frame, LinkId feeder = kNoLink);
+  void send_down(FrameClass frame_class, const Payload& frame, LinkId feeder = kNoLink, Below below = Below::all);
   bool is_root() const { return config_.rank == kRootRank; }
   bool over() const { return failed_.has_value() || gone_; }
   Epoch epoch() const { return topology_ ? topology_->epoch() : Epoch{}; }
@@ -110,6 +112,7 @@ class Node {
   void flush_records(Time now);
   void send_status(Time now);
   void commit(Time now);
+  void send_table(const wire::Table& table, Below below);
   bool on_table_chunk(Time now, LinkId link, const wire::Frame& frame);
   void form(Time now, std::shared_ptr<const wire::Table> table);
   void acknowledge();

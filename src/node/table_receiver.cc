@@ -15,16 +15,18 @@ TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Pay
   if (head.offset < received_) return Result::more;
   if (head.offset > received_) return Result::broken;
   received_ += bytes.size();
-  Slice chunk = bytes.flatten();
+  Payload chunk = bytes.slice_count() > kMostSlices ? Payload(bytes.flatten()) : bytes;
   // Where all chunks lie in one piece of memory (as in a simulation), so does the table.
-  if (chunks_.size() == 1 && chunks_[0].continued_by(chunk)) {
-    chunks_[0].extend(chunk);
+  const auto in_one_piece = [](const Payload& part) { return part.slice_count() == 1; };
+  if (chunks_.size() == 1 && in_one_piece(chunks_[0]) && in_one_piece(chunk) &&
+      chunks_[0].slice(0).continued_by(chunk.slice(0))) {
+    chunks_[0].append(chunk);
   } else {
     chunks_.push_back(std::move(chunk));
   }
   if (received_ < total_) return Result::more;
   Payload whole;
-  for (const Slice& part : chunks_) whole.append(part);
+  for (const Payload& part : chunks_) whole.append(part);
   if (digest_of(whole) != digest_) return Result::broken;
   table_ = wire::Table::from_wire(std::move(chunks_), world_size_);
   return table_ == nullptr ? Result::broken : Result::complete;

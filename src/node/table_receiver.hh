@@ -23,12 +23,14 @@ class TableReceiver {
  private:
   // The greatest table that is believed: every rank's blob at its limit.
   static constexpr std::uint64_t kGreatestPerRank = kMaxBlobBytes + 1024;
+  // A chunk that came in more pieces is copied into one, so that reading an entry takes few steps.
+  static constexpr std::size_t kMostSlices = 8;
 
   std::uint32_t world_size_;
   Digest digest_{};
   std::uint64_t total_ = 0;
   std::uint64_t received_ = 0;
-  std::vector<Slice> chunks_;
+  std::vector<Payload> chunks_;
   std::shared_ptr<const wire::Table> table_;
 };
 

@@ -23,10 +23,11 @@ std::string_view host_on_wire(const Record& record) {
 }
 
 // One piece, or pieces of kChunkBytes of which the last may be shorter: then an offset says where its byte lies.
-bool laid_out_in_chunks(const std::vector<Slice>& chunks) {
+bool laid_out_in_chunks(const std::vector<Payload>& chunks) {
   if (chunks.size() == 1) return true;
   if (chunks.empty() || chunks.back().empty() || chunks.back().size() > kChunkBytes) return false;
-  return std::all_of(chunks.begin(), chunks.end() - 1, [](const Slice& chunk) { return chunk.size() == kChunkBytes; });
+  return std::all_of(chunks.begin(), chunks.end() - 1,
+                     [](const Payload& chunk) { return chunk.size() == kChunkBytes; });
 }
 
 }  // namespace
@@ -125,17 +126,18 @@ std::shared_ptr<const Table> Table::build(const std::vector<Record>& records, co
     writer.raw_bytes(record.blob.bytes());
   }
   BANYAN_ASSERT(writer.size() == summary.bytes);
-  auto table = from_wire({std::move(writer).finish()}, static_cast<std::uint32_t>(records.size()));
+  auto table = from_wire({Payload(std::move(writer).finish())}, static_cast<std::uint32_t>(records.size()));
   BANYAN_ASSERT(table != nullptr);
   return table;
 }
 
-std::shared_ptr<const Table> Table::from_wire(std::vector<Slice> chunks, std::uint32_t world_size) {
+std::shared_ptr<const Table> Table::from_wire(std::vector<Payload> chunks, std::uint32_t world_size) {
   std::shared_ptr<Table> table(new Table);
-  for (const Slice& chunk : chunks) table->total_ += chunk.size();
+  for (const Payload& chunk : chunks) table->total_ += chunk.size();
   if (!laid_out_in_chunks(chunks) || table->total_ < kHeaderBytes + std::uint64_t{world_size} * kRecordBytes)
     return nullptr;
-  Reader reader(chunks[0].bytes());
+  const Slice header = chunks[0].part(0, kHeaderBytes).flatten();
+  Reader reader(header.bytes());
   const bool magic = reader.number<std::uint32_t>() == kTableMagic;
   table->world_size_ = reader.number<std::uint32_t>();
   table->fan_out_ = reader.number<std::uint32_t>();
@@ -158,7 +160,7 @@ Payload Table::range(Span span) const {
   if (span.offset > total_ || span.count > total_ - span.offset) return bytes;
   const std::uint64_t stride = chunks_.size() == 1 ? total_ : kChunkBytes;
   while (span.count > 0) {
-    const Slice& chunk = chunks_[span.offset / stride];
+    const Payload& chunk = chunks_[span.offset / stride];
     const std::uint64_t within = span.offset % stride;
     const std::uint64_t take = std::min(span.count, chunk.size() - within);
     bytes.append(chunk.part(within, take));
@@ -222,7 +224,7 @@ Payload Table::chunk(std::uint64_t offset) const {
 
 Digest Table::digest() const {
   Payload all;
-  for (const Slice& chunk : chunks_) all.append(chunk);
+  for (const Payload& chunk : chunks_) all.append(chunk);
   return digest_of(all);
 }
 

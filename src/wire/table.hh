@@ -54,7 +54,7 @@ class Table {
   static std::shared_ptr<const Table> build(const std::vector<Record>& records, const Facts& facts);
   // A receiver: `bytes` is the whole table. Null if it can't be one for `world_size` ranks. What single records say
   // is checked when it is read: the root is trusted, and no rank walks what it doesn't need.
-  static std::shared_ptr<const Table> from_wire(std::vector<Slice> chunks, std::uint32_t world_size);
+  static std::shared_ptr<const Table> from_wire(std::vector<Payload> chunks, std::uint32_t world_size);
 
   std::uint32_t world_size() const { return world_size_; }
   std::uint32_t fan_out() const { return fan_out_; }
@@ -92,8 +92,8 @@ class Table {
   Payload range(Span span) const;
   Span variable_part(Rank rank) const;
 
-  // One slice that holds everything (at the root and where chunks lie side by side), or one for each chunk.
-  std::vector<Slice> chunks_;
+  // One payload that holds everything (at the root and where chunks lie side by side), or one for each chunk.
+  std::vector<Payload> chunks_;
   std::uint64_t total_ = 0;
   std::uint32_t world_size_ = 0;
   std::uint32_t fan_out_ = 0;

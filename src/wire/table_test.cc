@@ -40,14 +40,15 @@ Table::Facts some_facts() {
   return facts;
 }
 
-// The table in pieces, as it crosses the wire; every piece in storage of exactly its size.
-std::vector<Slice> pieces_of(const Table& table) {
-  std::vector<Slice> pieces;
+// The table in pieces, as it crosses the wire. Each piece came with two reads, the cut between them anywhere, and both
+// in storage of exactly their size.
+std::vector<Payload> pieces_of(const Table& table) {
+  std::vector<Payload> pieces;
   for (std::uint64_t at = 0; at < table.total_bytes(); at += kChunkBytes) {
     const Payload chunk = table.chunk(at);
-    std::vector<std::byte> bytes(chunk.size());
-    chunk.copy_to(bytes.data());
-    pieces.push_back(Slice::adopt(std::move(bytes)));
+    const std::size_t cut = (4099 + at / 11) % chunk.size();
+    pieces.emplace_back(Slice::copy(chunk.part(0, cut).flatten().bytes()));
+    pieces.back().append(Slice::copy(chunk.part(cut, chunk.size() - cut).flatten().bytes()));
   }
   return pieces;
 }
@@ -166,7 +167,7 @@ TEST(Table, what_can_not_be_a_table_for_so_many_ranks_is_refused) {
   const auto table = Table::build(some_records(5, 10, 1), some_facts());
   const std::string good = table->chunk(0).to_string();
   const auto taken = [](const std::string& bytes, std::uint32_t world_size) {
-    return Table::from_wire({Slice::copy(bytes)}, world_size) != nullptr;
+    return Table::from_wire({Payload::copy(bytes)}, world_size) != nullptr;
   };
   EXPECT_TRUE(taken(good, 5));
   EXPECT_FALSE(taken(good, 4));
@@ -193,7 +194,7 @@ TEST(Table, chunks_that_do_not_lie_side_by_side_are_refused) {
   const auto table = Table::build(some_records(3000, 100, 1), some_facts());
   const auto pieces = pieces_of(*table);
   ASSERT_GE(pieces.size(), 4u);
-  const auto taken = [](std::vector<Slice> slices) { return Table::from_wire(std::move(slices), 3000) != nullptr; };
+  const auto taken = [](std::vector<Payload> chunks) { return Table::from_wire(std::move(chunks), 3000) != nullptr; };
   EXPECT_TRUE(taken(pieces));
   for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
     auto shorter = pieces;
@@ -207,7 +208,7 @@ TEST(Table, chunks_that_do_not_lie_side_by_side_are_refused) {
   trailing.push_back({});
   EXPECT_FALSE(taken(trailing));
   auto longer = pieces;
-  longer.back() = Slice::copy(std::string(kChunkBytes + 1, 'x'));
+  longer.back() = Payload::copy(std::string(kChunkBytes + 1, 'x'));
   EXPECT_FALSE(taken(longer));
 }
 
@@ -218,14 +219,15 @@ TEST(Table, one_that_lies_is_never_read_out_of_bounds) {
     const auto table = Table::build(some_records(count, 60, seed), some_facts());
     auto pieces = pieces_of(*table);
     for (std::uint64_t changes = random.between(1, 10); changes > 0; --changes) {
-      std::vector<std::byte> bytes(pieces[0].bytes().begin(), pieces[0].bytes().end());
+      std::vector<std::byte> bytes(pieces[0].size());
+      pieces[0].copy_to(bytes.data());
       // Offsets, leaders and prefix lengths, and anything else.
       const std::size_t record = 64 + 32 * random.below(std::min(count, 1000u));
       constexpr std::size_t kFields[] = {8, 11, 15, 16, 20, 28, 29};
       const std::size_t at =
           random.below(3) == 0 ? 24 + random.below(bytes.size() - 24) : record + kFields[random.below(7)];
       bytes[at] = std::byte(random.below(2) == 0 ? random.next() : random.below(3));
-      pieces[0] = Slice::adopt(std::move(bytes));
+      pieces[0] = Payload(Slice::adopt(std::move(bytes)));
     }
     if (const auto lying = Table::from_wire(std::move(pieces), count)) ask_everything(*lying);
   }
@@ -240,7 +242,7 @@ TEST(Table, records_that_can_not_be_true_say_nothing) {
   const auto with = [&](std::size_t at, auto value) {
     std::string bytes = good;
     std::memcpy(bytes.data() + at, &value, sizeof(value));
-    return Table::from_wire({Slice::copy(bytes)}, 8);
+    return Table::from_wire({Payload::copy(bytes)}, 8);
   };
   const auto says_nothing = [](const Table& table) {
     return table.host(Rank{0}) == "(unknown host)" && table.host(Rank{3}) == "(unknown host)" &&

@@ -44,12 +44,16 @@ void mend(std::vector<std::byte>& bytes, bool many) {
   std::fill(bytes.begin() + 48, bytes.begin() + 64, std::byte{0});
 }
 
-std::vector<Slice> cut(const std::vector<std::byte>& bytes, bool in_chunks) {
-  if (!in_chunks) return {Slice::adopt(std::vector<std::byte>(bytes))};
-  std::vector<Slice> chunks;
+std::vector<Payload> cut(const std::vector<std::byte>& bytes, bool in_chunks) {
+  if (!in_chunks) return {Payload(Slice::adopt(std::vector<std::byte>(bytes)))};
+  std::vector<Payload> chunks;
   for (std::size_t at = 0; at < bytes.size(); at += kChunkBytes) {
     const std::size_t count = std::min(kChunkBytes, bytes.size() - at);
-    chunks.push_back(Slice::copy(Bytes(bytes).subspan(at, count)));
+    const Bytes chunk = Bytes(bytes).subspan(at, count);
+    // As two reads may bring it, each in storage of its own.
+    const std::size_t middle = count / 3;
+    chunks.emplace_back(Slice::copy(chunk.first(middle)));
+    chunks.back().append(Slice::copy(chunk.subspan(middle)));
   }
   return chunks;
 }
