@@ -240,6 +240,23 @@ TEST(TheJob, everyone_knows_every_blob_and_host) {
   });
 }
 
+TEST(TheJob, the_next_one_may_meet_at_the_same_place_with_the_same_id) {
+  std::vector<Options> all = job_options(kRanks);
+  ::close(std::exchange(all[0].rendezvous_fd, -1));
+  for (Options& options : all) options.job_id = "again and again";
+  run_ranks(all, [](HierarchicalBootstrap&, const Options& options) {
+    for (int round = 0; round < 5; ++round) {
+      HierarchicalBootstrap job;
+      job.init(options);
+      job.start();
+      const auto message_of = [round](int rank) { return std::to_string(100 * round + rank); };
+      const std::vector<std::string> everyone = job.allgather(message_of(options.rank));
+      for (int rank = 0; rank < kRanks; ++rank) EXPECT_EQ(everyone[static_cast<std::size_t>(rank)], message_of(rank));
+      job.close();
+    }
+  });
+}
+
 TEST(TheJob, a_bootstrap_may_be_moved) {
   run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
     job.init(options);

@@ -23,7 +23,7 @@ void Engine::handle(Time now, Input input) {
   drained_ = false;
   now_ = now;
   std::visit([&](auto& some) { on(now, some); }, input);
-  carry_out(now);
+  carry_out();
 }
 
 Output Engine::poll() {
@@ -102,7 +102,6 @@ void Engine::poll_session(Time now, LinkId id) {
     if (const auto* proven = std::get_if<session::event::Authenticated>(&event)) {
       if (link.accepted) --unproven_;
       node_.on_authenticated(now, id, proven->peer, link.accepted, link.local);
-      if (!identity_.job.known()) identity_.job = node_.job();
     } else if (const auto& frame = std::get<wire::Frame>(event); !node_.on_frame(now, id, frame)) {
       const Failure failure{FailureCode::protocol,
                             Phase::running,
@@ -113,7 +112,7 @@ void Engine::poll_session(Time now, LinkId id) {
       close(id, false);
       node_.on_link_failed(now, id, failure, false, peer);
     }
-    carry_out(now);
+    carry_out();
   }
 }
 
@@ -186,7 +185,9 @@ void Engine::drop_stalled(Time now) {
   }
 }
 
-void Engine::carry_out(Time) {
+void Engine::carry_out() {
+  // A rank that was not given the id of its job has that of whom it met, until that turns out to be another job.
+  if (!config_.job.known() && config_.rank != kRootRank) identity_.job = node_.job();
   while (!node_.effects().empty()) {
     for (node::Effect& effect : node_.effects().take()) {
       std::visit([&](auto& some) { carry_out(some); }, effect);
@@ -218,13 +219,22 @@ void Engine::carry_out(node::effect::SendFrame& send) {
 
 void Engine::carry_out(node::effect::CloseLink& effect) { close(effect.link, effect.abandon); }
 
-void Engine::carry_out(node::effect::Refuse& refuse) {
-  const auto at = links_.find(refuse.link);
+void Engine::carry_out(node::effect::Refuse& effect) { refuse(effect.link, effect.failure); }
+
+void Engine::carry_out(node::effect::RefuseCallers& effect) {
+  for (const auto& [deadline, id] : std::exchange(handshakes_, {})) {
+    const auto at = links_.find(id);
+    if (at != links_.end() && !at->second.session.was_authenticated()) refuse(id, effect.failure);
+  }
+}
+
+void Engine::refuse(LinkId id, const Failure& failure) {
+  const auto at = links_.find(id);
   if (at == links_.end() || at->second.closing) return;
   ++turned_away_;
-  at->second.session.reject(refuse.failure);
-  transmit(refuse.link, at->second, at->second.session.take_output());
-  close(refuse.link, false);
+  at->second.session.reject(failure);
+  transmit(id, at->second, at->second.session.take_output());
+  close(id, false);
 }
 
 void Engine::transmit(LinkId id, Link& link, Payload bytes) {

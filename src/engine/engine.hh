@@ -51,11 +51,13 @@ class Engine final : public Machine {
   void on(Time now, const input::Tick&);
   void on(Time now, node::Call& call);
 
-  void carry_out(Time now);
+  void carry_out();
   void carry_out(node::effect::OpenLink& open);
   void carry_out(node::effect::SendFrame& send);
   void carry_out(node::effect::CloseLink& effect);
   void carry_out(node::effect::Refuse& refuse);
+  void carry_out(node::effect::RefuseCallers& refuse);
+  void refuse(LinkId id, const Failure& failure);
   template <typename Other>
   void carry_out(Other& other) {
     outputs_.emplace_back(std::move(other));

@@ -197,6 +197,22 @@ std::string text_of(const Shape& shape) {
   return out.str();
 }
 
+// Longer apart than a computed parent is waited for.
+TEST(Forming, hosts_of_a_list_may_come_many_seconds_apart) {
+  for_seeds(40, [](std::uint64_t seed, Random& random) {
+    Shape shape = Shape::any(random);
+    shape.tcp_only = false;
+    shape.computed = true;
+    shape.ranks_per_host = static_cast<std::uint32_t>(random.between(1, 2));
+    shape.spread = seconds(8);
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    job.expect_no_faults();
+  });
+}
+
 TEST(Forming, jobs_of_any_shape_form_and_every_rank_holds_the_same_table) {
   for_seeds(300, [](std::uint64_t seed, Random& random) {
     Job job(Shape::any(random), seed);
@@ -790,6 +806,68 @@ TEST(Intruders, a_name_that_a_mute_stranger_holds_costs_time_and_not_the_job) {
 
 TEST(Intruders, a_refused_duplicate_names_its_own_rank_and_not_who_refused_it) {
   expect_that_one_of_two_is_refused(true);
+}
+
+// A process is done with its job and begins the next one with the same id, secret and rendezvous, while others have yet
+// to close.
+TEST(Ending, the_next_job_of_the_same_ranks_forms_when_the_last_one_has_ended) {
+  for_seeds(60, [](std::uint64_t seed, Random& random) {
+    Shape shape = Shape::any(random);
+    shape.world_size = std::max(shape.world_size, 2u);
+    shape.spread = {};
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    const std::size_t count = job.size();
+    std::set<std::size_t> open;
+    for (std::size_t i = 0; i < count; ++i) open.insert(i);
+    std::set<std::size_t> asked;
+    while (!open.empty() && job.now() < after(Time{}, seconds(50))) {
+      for (const std::size_t i : std::set(open)) {
+        if (job[i].closed) {
+          open.erase(i);
+          job.start(raw(job[i].config.rank));
+        } else if (random.below(20) == 0 && asked.insert(i).second) {
+          job.call(i, node::Close{}, seconds(60));
+        }
+      }
+      job.run_for(milliseconds(random.below(20)));
+    }
+    job.run(
+        [&] {
+          for (std::size_t i = count; i < job.size(); ++i) {
+            if (!job[i].table && !job[i].over()) return false;
+          }
+          return true;
+        },
+        after(job.now(), seconds(60)));
+    for (std::size_t i = count; i < job.size(); ++i) {
+      ASSERT_NE(job[i].table, nullptr) << job.story();
+      EXPECT_EQ(job[i].table->digest(), job[count].table->digest()) << job.story();
+    }
+    job.expect_no_faults();
+  });
+}
+
+TEST(Ending, a_duplicate_that_comes_to_a_formed_job_is_told_so_after_close_timeout) {
+  for_seeds(20, [](std::uint64_t seed, Random& random) {
+    Shape shape = Shape::any(random);
+    shape.world_size = std::max(shape.world_size, 2u);
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    const auto twice = static_cast<std::uint32_t>(random.between(1, shape.world_size - 1));
+    const Time began = job.now();
+    const std::size_t second = job.start(twice);
+    ASSERT_TRUE(job.run([&] { return job[second].over(); }, after(job.now(), seconds(60)))) << job.story();
+    ASSERT_TRUE(job[second].failed) << job.story();
+    EXPECT_EQ(job[second].failed->code, FailureCode::duplicate_rank) << job.story();
+    EXPECT_EQ(job[second].failed->ranks, RankSet::single(Rank{twice}));
+    EXPECT_GE(job.now() - began, job[second].config.close_timeout);
+    job.expect_no_faults();
+  });
 }
 
 TEST(Ending, when_the_root_has_left_calls_fail_at_every_depth) {

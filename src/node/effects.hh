@@ -45,10 +45,14 @@ struct Refuse {
   LinkId link{};
   Failure failure;
 };
+// Tell the same to all who have introduced themselves and not proved yet who they are.
+struct RefuseCallers {
+  Failure failure;
+};
 
 }  // namespace effect
 
-using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::Listen,
+using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::RefuseCallers, effect::Listen,
                             effect::StopListening, effect::Formed, effect::Failed, effect::Notice, Completion>;
 
 class Effects {

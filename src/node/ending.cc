@@ -30,6 +30,12 @@ Failure Node::lost_failure(Rank rank, const std::string& host, const std::string
                  "rank " + std::to_string(raw(rank)) + " on " + host + " was lost: " + reason};
 }
 
+// For those who come now: perhaps they are early for the next job at this place.
+Failure Node::job_has_ended() const {
+  return Failure{FailureCode::closed, Phase::running, RankSet::single(config_.rank), config_.host_name,
+                 "rank " + std::to_string(raw(config_.rank)) + " has closed, its job has ended"};
+}
+
 Failure Node::closed_early(Rank rank, const std::string& host) const {
   return Failure{FailureCode::rank_left, Phase::registration, RankSet::single(rank), host,
                  "rank " + std::to_string(raw(rank)) + " on " + host + " closed before the job had formed"};
@@ -293,6 +299,7 @@ void Node::finish_closing() {
   if (joiner_.upstream()) effects_.add(effect::CloseLink{joiner_.upstream()->link, false});
   for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
   children_.clear();
+  effects_.add(effect::RefuseCallers{job_has_ended()});
   for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local})
     effects_.add(effect::StopListening{listener});
   const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,

@@ -269,15 +269,33 @@ bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
 }
 
 bool Joiner::seeks_rendezvous() const {
-  if (const auto* wait = std::get_if<Wait>(&state_)) return wait->step == Step::rendezvous;
+  const auto seeks = [this](Step step) {
+    return step == Step::rendezvous || (step == Step::parent && placement_.parent == kRootRank);
+  };
+  if (const auto* wait = std::get_if<Wait>(&state_)) return seeks(wait->step);
   const auto* state = std::get_if<Connect>(&state_);
-  return state != nullptr && state->step == Step::rendezvous;
+  return state != nullptr && seeks(state->step);
+}
+
+// A process that begins its next job with the same id and rendezvous may still find the last one, whose other ranks have
+// yet to close. They need no longer than close_timeout for that; after it the rank is what it looks like, a duplicate.
+bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure) {
+  const bool formed = failure.code == FailureCode::duplicate_rank || failure.code == FailureCode::closed;
+  if (!formed || failure.phase != Phase::running) return false;
+  if (last_job_until_ == kNever) last_job_until_ = after(now, config_.close_timeout);
+  if (last_job_until_ <= now) return false;
+  obstacle_ = failure.text;
+  const auto most = static_cast<std::uint64_t>(config_.limits.retry_greatest.count());
+  state_ = Wait{after(now, Duration(static_cast<Duration::rep>(random_.between(most / 2, most)))), step};
+  return true;
 }
 
 void Joiner::on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer) {
   if (upstream_ && upstream_->link == link) return lost_upstream(now, failure, rejected_by_peer);
   const auto* state = std::get_if<Connect>(&state_);
   if (state == nullptr || state->link != link) return;
+  adopted_job_ = {};
+  if (rejected_by_peer && awaits_end_of_last_job(now, state->step, failure)) return;
   switch (state->step) {
     case Step::local: return local_failed(now, failure, rejected_by_peer);
     case Step::rendezvous: return rendezvous_failed(now, failure, rejected_by_peer);
@@ -316,6 +334,11 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
     return;
   }
   obstacle_ = "rank 0 can't be reached at the rendezvous " + config_.rendezvous + ": " + failure.text;
+  // A computed place stays this host's until it gets another: its parent may have come in the meantime.
+  if (computed() && position_ == Position{config_.host_index}) {
+    patience_ = after(now, kComputedPatience);
+    return retry(now, Step::parent);
+  }
   retry(now, Step::rendezvous);
 }
 
@@ -323,7 +346,9 @@ void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
   obstacle_ = rank_on_host(placement_.parent, placement_.host) + " can't be reached: " + failure.text;
   // A placement's parent was there when it was named; a computed one may still be starting.
   const bool named = placement_.parent != kLeaderRank && !computed();
-  const bool patient = now < patience_ && !(named && backoff_.count() >= config_.limits.parent_attempts);
+  // Rank 0 itself can't be replaced, and is asked where it is connected to.
+  const bool root = computed() && placement_.parent == kRootRank;
+  const bool patient = root || (now < patience_ && !(named && backoff_.count() >= config_.limits.parent_attempts));
   if (patient && !final && failure.code != FailureCode::duplicate_rank) return retry(now, Step::parent);
   unreachable_ = placement_.parent;
   unreachable_reason_ = failure.code;
@@ -332,6 +357,8 @@ void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
 
 void Joiner::lost_upstream(Time now, const Failure& failure, bool rejected_by_peer) {
   const Upstream lost = *std::exchange(upstream_, std::nullopt);
+  adopted_job_ = {};  // it may have been the last job's: the next parent says which one this is
+  if (rejected_by_peer && awaits_end_of_last_job(now, lost.local ? Step::local : Step::parent, failure)) return;
   obstacle_ = rank_on_host(lost.rank, lost.host) + " was lost: " + failure.text;
   // A parent that refuses this rank only after the handshake does so for the job's sake.
   if (rejected_by_peer && ends_the_search(failure.code)) {

@@ -96,6 +96,7 @@ class Joiner {
   void rendezvous_failed(Time now, const Failure& failure, bool rejected_by_peer);
   void parent_failed(Time now, const Failure& failure, bool final);
   void lost_upstream(Time now, const Failure& failure, bool rejected_by_peer);
+  bool awaits_end_of_last_job(Time now, Step step, const Failure& failure);
   wire::Join join_message() const;
   bool computed() const { return !config_.hosts.empty() && config_.host_index != 0; }
 
@@ -118,6 +119,7 @@ class Joiner {
   JobId adopted_job_;
   wire::Placement placement_;
   Time patience_ = kNever;  // until when the parent is tried before the rendezvous is asked for another
+  Time last_job_until_ = kNever;
   Rank unreachable_ = kNoRank;
   FailureCode unreachable_reason_{};
   std::optional<Upstream> upstream_;

@@ -63,12 +63,13 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
     return effects_.add(effect::CloseLink{link, false});
   }
   // It came while the listener was closing: nobody is here any more.
-  if (gone_) return effects_.add(effect::CloseLink{link, true});
+  if (gone_) return refuse(link, job_has_ended());
   const bool in_table = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
   if (topology_ && !in_table) {
+    // The phase tells it that the job is not forming: perhaps it is one that this process has left.
     return refuse(link,
                   Failure{FailureCode::duplicate_rank,
-                          Phase::join,
+                          Phase::running,
                           RankSet::single(peer.rank),
                           {},
                           "rank " + std::to_string(raw(peer.rank)) + " is already in this job, which has formed"});

@@ -134,6 +134,7 @@ class Node {
   void finish_closing();
   Failure timeout_failure() const;
   Failure lost_failure(Rank rank, const std::string& host, const std::string& reason) const;
+  Failure job_has_ended() const;
   Failure closed_early(Rank rank, const std::string& host) const;
   std::string host_of(Rank rank, const std::string& otherwise) const;
 

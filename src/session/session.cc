@@ -205,12 +205,12 @@ Event Session::on_reject(const Payload& body) {
     return broken(FailureCode::protocol, "the peer closed with a reason that can't be read");
   event::Broken broken;
   // Before it has proved itself the peer's words are anybody's: they must not reach a log.
-  std::string text =
-      state_ == State::authenticated ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
-  broken.failure = Failure{reject->code, Phase::join, {}, {}, std::move(text)};
+  const bool proven = state_ == State::authenticated;
+  std::string text = proven ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
+  broken.failure = Failure{reject->code, proven ? reject->phase : Phase::join, {}, {}, std::move(text)};
   if (raw(reject->from) < identity_->world_size) broken.failure.ranks = RankSet::single(reject->from);
   broken.rejected_by_peer = true;
-  if (state_ == State::authenticated) broken.peer = peer_;
+  if (proven) broken.peer = peer_;
   state_ = State::broken;
   return broken;
 }
@@ -219,15 +219,16 @@ Event Session::broken(FailureCode code, std::string text) {
   event::Broken broken;
   broken.failure = Failure{code, Phase::join, {}, {}, std::move(text)};
   if (state_ == State::authenticated) broken.peer = peer_;
-  // Strangers get no answer: only what came with our magic in a hello does.
-  if (hello_.size() > 0) reject(broken.failure);
+  reject(broken.failure);
   state_ = State::broken;
   return broken;
 }
 
 void Session::reject(const Failure& failure) {
+  if (hello_.empty()) return;
   wire::Reject reject;
   reject.code = failure.code;
+  reject.phase = failure.phase;
   reject.from = identity_->rank;
   reject.text = failure.text;
   output_.append(wire::encode(reject, Epoch{}));

@@ -252,10 +252,11 @@ TEST(Session, an_authenticated_peer_can_be_refused_with_a_reason) {
   const Identity two = identity(2);
   Pair pair(one, two);
   pair.run();
-  pair.responder.reject(Failure{FailureCode::duplicate_rank, Phase::join, {}, {}, "there is one already"});
+  pair.responder.reject(Failure{FailureCode::duplicate_rank, Phase::running, {}, {}, "there is one already"});
   const Event told = give(pair.initiator, pair.responder.take_output());
   ASSERT_NE(broken(told), nullptr);
   EXPECT_EQ(code(told), FailureCode::duplicate_rank);
+  EXPECT_EQ(broken(told)->failure.phase, Phase::running);
   EXPECT_EQ(broken(told)->failure.text, "there is one already");
   EXPECT_TRUE(broken(told)->rejected_by_peer && broken(told)->peer.has_value());
 }

@@ -80,15 +80,17 @@ void Challenge::read(Reader& reader) {
 
 void Reject::write(Writer& writer) const {
   writer.number(code);
+  writer.number(phase);
   writer.number(from);
   writer.text(text, kTextBytes);
 }
 
 void Reject::read(Reader& reader) {
   code = reader.number<FailureCode>();
+  phase = reader.number<Phase>();
   from = reader.number<Rank>();
   text = reader.text(kTextBytes);
-  if (!banyan::known(code)) reader.fail();
+  if (!banyan::known(code) || phase > Phase::closing) reader.fail();
 }
 
 std::variant<HelloAddress, PeekError> peek_hello(Bytes first_bytes) {

@@ -73,6 +73,7 @@ struct Reject {
   static constexpr Kind kKind = Kind::reject;
   static constexpr std::size_t kTextBytes = 256;
   FailureCode code{};
+  Phase phase = Phase::join;  // running: the job has formed
   Rank from = kNoRank;
   std::string text;
 

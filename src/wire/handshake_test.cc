@@ -96,10 +96,12 @@ TEST(Proof, it_arrives_as_it_was_sent) {
 TEST(Reject, it_arrives_as_it_was_sent_and_long_texts_are_cut) {
   Reject reject;
   reject.code = FailureCode::wrong_secret;
+  reject.phase = Phase::running;
   reject.from = Rank{12};
   reject.text = std::string(Reject::kTextBytes + 50, 'x');
   const Reject copy = round_trip(reject);
   EXPECT_EQ(copy.code, reject.code);
+  EXPECT_EQ(copy.phase, reject.phase);
   EXPECT_EQ(copy.from, reject.from);
   EXPECT_EQ(copy.text, std::string(Reject::kTextBytes, 'x'));
   reject.text = "why";

@@ -49,7 +49,8 @@ class Choices {
   }
   std::uint32_t below(std::uint32_t bound) { return byte() % bound; }
   Bytes bytes(std::size_t most) {
-    const Bytes taken = bytes_.first(std::min({bytes_.size(), most, std::size_t{byte()} * 4}));
+    const std::size_t wanted = std::size_t{byte()} * 4;
+    const Bytes taken = bytes_.first(std::min({bytes_.size(), most, wanted}));
     bytes_ = bytes_.subspan(taken.size());
     return taken;
   }
