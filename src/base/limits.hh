@@ -56,7 +56,8 @@ struct Limits {
   // A link that keeps others from being read and takes not a byte for so long is lost: those others carry verdicts too,
   // and don't show their own death. An engine that runs reads within milliseconds, whatever its application computes.
   Duration stall_timeout = std::chrono::seconds(20);
-  // Connections that have not proved yet who they are, per process. Beyond it the oldest is turned away: an honest
+  // Connections that have not proved yet who they are: of each rank, and of those in a process that have not said which
+  // rank they are for. Beyond it the oldest is turned away: an honest
   // peer needs its slot for a few milliseconds.
   std::size_t unauthenticated_links = 4096;
   // How long an accepted connection may take to prove who it is.
@@ -71,6 +72,9 @@ struct Limits {
   std::uint32_t parent_attempts = 6;
   // And for how long, since a parent that answers nothing takes a long time for each try.
   Duration parent_patience = std::chrono::seconds(2);
+  // How long a computed parent is tried before the rendezvous is asked: hosts of one job start within seconds, and the
+  // rendezvous is to be spared.
+  Duration computed_patience = std::chrono::seconds(3);
   // Placements that one process may ask for before it gives up.
   std::uint32_t placements = 8;
   // How long a place is kept for a process that was sent to another parent and has not registered.
@@ -79,7 +83,8 @@ struct Limits {
   Duration status_interval = std::chrono::seconds(1);
   // After its own link broke, how long a rank waits for a verdict that names the first cause.
   Duration verdict_grace = std::chrono::milliseconds(200);
-  // How long the root of a job that failed while it formed stays, to tell the ranks that come late.
+  // How long the root of a job that failed while it formed stays, to tell the ranks that come late; computed_patience
+  // longer where parents are computed, since they are asked first.
   Duration verdict_linger = std::chrono::seconds(2);
   // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
   Duration acknowledge_delay = std::chrono::milliseconds(100);

@@ -38,6 +38,7 @@ class Cluster {
     std::unique_ptr<Engine> engine;
     bool started = false;
     bool alive = true;
+    bool exited = false;  // after it failed, as a program does that lets the exception end it
     bool frozen = false;
     std::shared_ptr<const wire::Table> table;  // once formed
     std::optional<Failure> failed;
@@ -115,13 +116,7 @@ class Cluster {
   // Ends the process as the system would: what it had sent may or may not arrive.
   void kill(std::size_t i) {
     processes_[i].alive = false;
-    for (const auto& connection : connections_) {
-      for (std::size_t side = 0; side < 2; ++side) {
-        if (connection->half[side].process == i && connection->half[side].open)
-          hang_up(connection, side, random_.below(2) == 0);
-      }
-    }
-    std::erase_if(bound_, [i](const auto& entry) { return entry.second.process == i; });
+    close_all(i, [this] { return random_.below(2) == 0; });
   }
   // The process stops working and keeps its connections.
   void freeze(std::size_t i) { processes_[i].frozen = true; }
@@ -179,6 +174,16 @@ class Cluster {
     std::map<AcceptToken, Shared> offered;
   };
 
+  template <typename Abandon>
+  void close_all(std::size_t i, Abandon abandon) {
+    for (const auto& connection : connections_) {
+      for (std::size_t side = 0; side < 2; ++side) {
+        if (connection->half[side].process == i && connection->half[side].open) hang_up(connection, side, abandon());
+      }
+    }
+    std::erase_if(bound_, [i](const auto& entry) { return entry.second.process == i; });
+  }
+
   // The open connection from one process to another, and the receiving side of it.
   std::pair<Shared, std::size_t> link_into(std::size_t from, std::size_t to) {
     for (const auto& connection : connections_) {
@@ -201,9 +206,13 @@ class Cluster {
     faults_.push_back("rank " + std::to_string(raw(processes_[i].config.rank)) + ": " + what);
   }
 
+  bool runs(std::size_t i) const {
+    const Process& process = processes_[i];
+    return process.started && process.alive && !process.exited && !process.frozen;
+  }
   void feed(std::size_t i, Input input) {
     Process& process = processes_[i];
-    if (!process.alive || process.frozen || !process.started) return;
+    if (!runs(i)) return;
     process.engine->handle(now_, std::move(input));
     for (;;) {
       Output output = process.engine->poll();
@@ -247,10 +256,6 @@ class Cluster {
     if (!states_[i].links.emplace(adopt.link, std::pair(connection, std::size_t{1})).second)
       fault(i, "uses a link id twice");
   }
-  void carry_out(std::size_t i, output::TurnAway& away) {
-    hang_up(states_[i].offered.at(away.token), 1, true);
-    states_[i].offered.erase(away.token);
-  }
   void carry_out(std::size_t i, node::effect::Connect& connect) {
     if (!states_[i].links.emplace(connect.link, std::pair(nullptr, std::size_t{0})).second)
       fault(i, "uses a link id twice");
@@ -275,6 +280,11 @@ class Cluster {
   void carry_out(std::size_t i, node::effect::Failed& failed) {
     if (processes_[i].failed) fault(i, "fails twice");
     processes_[i].failed = failed.failure;
+    if (random_.below(2) == 0) return;
+    later([this, i] {
+      processes_[i].exited = true;
+      close_all(i, [] { return false; });
+    });
   }
   void carry_out(std::size_t i, node::effect::Notice& notice) { processes_[i].notices.push_back(notice); }
   void carry_out(std::size_t i, node::Completion& completion) {
@@ -295,7 +305,7 @@ class Cluster {
   }
   void open(std::size_t i, const node::effect::Connect& connect) {
     const auto asked = states_[i].links.find(connect.link);
-    if (!processes_[i].alive || asked == states_[i].links.end()) return;
+    if (!runs(i) || asked == states_[i].links.end()) return;
     const std::string& name =
         connect.target == node::Target::host ? processes_[i].config.hosts.at(connect.host_index) : connect.name;
     const auto found = bound_.find(key(i, connect.target, connect.endpoint, name));
@@ -317,7 +327,7 @@ class Cluster {
     feed(i, input::Connected{connect.link, connect.target == node::Target::local ? Endpoint{} : address(i)});
   }
   void bind(std::size_t i, const node::effect::Listen& listen) {
-    if (!processes_[i].alive) return;
+    if (!runs(i)) return;
     const Endpoint endpoint = listen.listener == node::Listener::local ? Endpoint{} : address(i);
     const node::Target target = listen.listener == node::Listener::local        ? node::Target::local
                                 : listen.listener == node::Listener::rendezvous ? node::Target::rendezvous
@@ -363,7 +373,7 @@ class Cluster {
     Half& half = connection->half[side];
     half.scheduled = false;
     const std::size_t i = half.process;
-    if (!half.open || half.paused || !processes_[i].alive || processes_[i].frozen) return;
+    if (!half.open || half.paused || !runs(i)) return;
     if (half.link == kNoLink) {
       if (half.inbound.empty()) return;
       const AcceptToken token = next_token_ = next(next_token_);

@@ -148,6 +148,8 @@ void Engine::on(Time now, const input::Closed& closed) {
                          peer);
 }
 
+void Engine::on(Time, const input::MakeRoom&) { drop_unproven(kNever, 1); }
+
 void Engine::on(Time now, const input::Tick&) {
   drop_unproven(now, handshakes_.size());
   drop_stalled(now);

@@ -48,6 +48,7 @@ class Engine final : public Machine {
   void on(Time now, input::BytesReceived& received);
   void on(Time now, const input::Drained& drained);
   void on(Time now, const input::Closed& closed);
+  void on(Time now, const input::MakeRoom&);
   void on(Time now, const input::Tick&);
   void on(Time now, node::Call& call);
 

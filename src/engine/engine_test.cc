@@ -804,6 +804,36 @@ TEST(Intruders, a_name_that_a_mute_stranger_holds_costs_time_and_not_the_job) {
   job.expect_no_faults();
 }
 
+TEST(Intruders, when_the_driver_needs_room_the_oldest_that_proved_nothing_goes) {
+  node::Config config;
+  config.rank = kRootRank;
+  config.world_size = 2;
+  config.fan_out = 2;
+  config.rendezvous = "host-0:4242";
+  Engine engine(config);
+  std::vector<LinkId> adopted, closed;
+  const auto feed = [&](Input input) {
+    engine.handle(Time{}, std::move(input));
+    for (Output output = engine.poll(); !std::holds_alternative<output::Wait>(output); output = engine.poll()) {
+      if (const auto* adopt = std::get_if<output::Adopt>(&output)) adopted.push_back(adopt->link);
+      if (const auto* close = std::get_if<output::Close>(&output)) {
+        EXPECT_TRUE(close->abandon);
+        closed.push_back(close->link);
+      }
+    }
+  };
+  feed(input::Start{});
+  feed(input::MakeRoom{});
+  EXPECT_TRUE(closed.empty());
+  for (const std::uint32_t token : {1u, 2u, 3u})
+    feed(input::Accepted{AcceptToken{token}, node::Listener::rendezvous, {}, {}});
+  feed(input::MakeRoom{});
+  EXPECT_EQ(closed, std::vector{adopted.at(0)});
+  feed(input::MakeRoom{});
+  EXPECT_EQ(closed, (std::vector{adopted.at(0), adopted.at(1)}));
+  EXPECT_EQ(engine.statistics().turned_away, 2u);
+}
+
 TEST(Intruders, a_refused_duplicate_names_its_own_rank_and_not_who_refused_it) {
   expect_that_one_of_two_is_refused(true);
 }

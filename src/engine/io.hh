@@ -38,9 +38,8 @@ struct ListenFailed {
   node::Listener listener{};
   std::string reason;
 };
-// A connection whose first bytes name this engine's rank. The engine answers with output::Adopt and the link id, or
-// output::TurnAway. `remote` and `local` are the two ends (none on a Unix socket). The first bytes follow as
-// BytesReceived.
+// A connection whose first bytes name this engine's rank. The engine answers with output::Adopt and the link id.
+// `remote` and `local` are the two ends (none on a Unix socket). The first bytes follow as BytesReceived.
 struct Accepted {
   AcceptToken token{};
   node::Listener listener{};
@@ -62,14 +61,17 @@ struct Closed {
   LinkId link{};
   std::string reason;
 };
+// The driver has no descriptor for a new connection: the oldest that has not proved who it is makes room, if there is
+// one.
+struct MakeRoom {};
 // Time has passed: nothing else happened before the deadline of the last output::Wait.
 struct Tick {};
 
 }  // namespace input
 
-using Input =
-    std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
-                 input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::Tick, node::Call>;
+using Input = std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
+                           input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::MakeRoom,
+                           input::Tick, node::Call>;
 
 namespace output {
 
@@ -77,9 +79,6 @@ namespace output {
 struct Adopt {
   AcceptToken token{};
   LinkId link{};
-};
-struct TurnAway {
-  AcceptToken token{};
 };
 // Write these bytes on the link, in order. The driver keeps what the kernel does not take at once, counts it, and
 // reports with input::Drained when it shrinks. The slices stay shared: no copy is made for sending.
@@ -100,9 +99,9 @@ struct Wait {
 
 }  // namespace output
 
-using Output = std::variant<output::Wait, output::Transmit, output::Close, output::Adopt, output::TurnAway,
-                            node::effect::Connect, node::effect::Listen, node::effect::StopListening,
-                            node::effect::PauseReading, node::effect::ResumeReading, node::effect::Formed,
-                            node::effect::Failed, node::effect::Notice, node::Completion>;
+using Output = std::variant<output::Wait, output::Transmit, output::Close, output::Adopt, node::effect::Connect,
+                            node::effect::Listen, node::effect::StopListening, node::effect::PauseReading,
+                            node::effect::ResumeReading, node::effect::Formed, node::effect::Failed,
+                            node::effect::Notice, node::Completion>;
 
 }  // namespace banyan::engine

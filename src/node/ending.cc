@@ -99,7 +99,7 @@ void Node::report(Time now, wire::Report report) {
   if (topology_ && !grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), std::move(report.failure)};
 }
 
-bool Node::on_report_up(Time now, const wire::Report& report) {
+bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
   const auto outlived = [&report](const wire::Record& record) {
     const std::uint32_t registered = raw(record.attachment) >> 16;
     const std::uint32_t lost = record.is_leader() ? raw(report.attachment) : raw(report.attachment) >> 16;
@@ -111,7 +111,7 @@ bool Node::on_report_up(Time now, const wire::Report& report) {
     if (!topology_ && std::erase_if(pending_, undone) > 0) return true;
     if (joiner_.upstream()) {
       effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
-                    wire::encode(report, epoch()));
+                    wire::encode(report, epoch()), from);
     } else if (!topology_ && !held_report_) {
       held_report_ = report;
     }
@@ -243,7 +243,8 @@ void Node::fail(Time now, const Failure& failure) {
   // a little for that.
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
   if (is_root() && !all_here && failure.code != FailureCode::timed_out && !closing_) {
-    lingers_until_ = after(now, config_.limits.verdict_linger);
+    const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
+    lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     return;
   }
   end(*failed_);

@@ -11,8 +11,6 @@ namespace {
 // Rounds in which the host's name could be neither reached nor claimed before the rank goes on without it: it is then
 // held by somebody else, and TCP needs nobody's leave.
 constexpr std::uint32_t kLocalRefusals = 24;
-// How long a computed parent is tried: hosts of one job start within seconds, and the rendezvous is to be spared.
-constexpr Duration kComputedPatience = std::chrono::seconds(3);
 
 bool ends_the_search(FailureCode code) {
   using enum FailureCode;
@@ -112,7 +110,7 @@ void Joiner::lead(Time now) {
   placement_ = wire::Placement{};
   placement_.parent = parent == tree::kRootPosition ? kRootRank : kLeaderRank;
   placement_.host = config_.hosts[raw(parent)];
-  patience_ = after(now, kComputedPatience);
+  patience_ = after(now, config_.limits.computed_patience);
   if (!listening_) {
     effects_.add(effect::Listen{Listener::network, {}, config_.hosts[config_.host_index]});
     return;  // goes on in on_listening
@@ -270,15 +268,16 @@ bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
 
 bool Joiner::seeks_rendezvous() const {
   const auto seeks = [this](Step step) {
-    return step == Step::rendezvous || (step == Step::parent && placement_.parent == kRootRank);
+    return step == Step::rendezvous || (step == Step::parent && root_is_parent());
   };
   if (const auto* wait = std::get_if<Wait>(&state_)) return seeks(wait->step);
   const auto* state = std::get_if<Connect>(&state_);
   return state != nullptr && seeks(state->step);
 }
 
-// A process that begins its next job with the same id and rendezvous may still find the last one, whose other ranks have
-// yet to close. They need no longer than close_timeout for that; after it the rank is what it looks like, a duplicate.
+// A process that begins its next job with the same id and rendezvous may still find the last one, whose other ranks
+// have yet to close. They need no longer than close_timeout for that; after it the rank is what it looks like, a
+// duplicate.
 bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure) {
   const bool formed = failure.code == FailureCode::duplicate_rank || failure.code == FailureCode::closed;
   if (!formed || failure.phase != Phase::running) return false;
@@ -299,8 +298,16 @@ void Joiner::on_link_failed(Time now, LinkId link, const Failure& failure, bool 
   switch (state->step) {
     case Step::local: return local_failed(now, failure, rejected_by_peer);
     case Step::rendezvous: return rendezvous_failed(now, failure, rejected_by_peer);
-    case Step::parent: return parent_failed(now, failure, false);
+    case Step::parent: break;
   }
+  // A computed parent that is rank 0 stands at the rendezvous, and says what it would say there.
+  if (root_is_parent() && ends_the_search(failure.code)) return rendezvous_failed(now, failure, rejected_by_peer);
+  // Told by one who has proved to be of this job: everybody will say the same, as long as somebody is there.
+  if (failure.code == FailureCode::wrong_world_size) {
+    fatal_ = failure;
+    return;
+  }
+  parent_failed(now, failure, false);
 }
 
 void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_peer) {
@@ -336,7 +343,7 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
   obstacle_ = "rank 0 can't be reached at the rendezvous " + config_.rendezvous + ": " + failure.text;
   // A computed place stays this host's until it gets another: its parent may have come in the meantime.
   if (computed() && position_ == Position{config_.host_index}) {
-    patience_ = after(now, kComputedPatience);
+    patience_ = after(now, config_.limits.computed_patience);
     return retry(now, Step::parent);
   }
   retry(now, Step::rendezvous);
@@ -346,9 +353,9 @@ void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
   obstacle_ = rank_on_host(placement_.parent, placement_.host) + " can't be reached: " + failure.text;
   // A placement's parent was there when it was named; a computed one may still be starting.
   const bool named = placement_.parent != kLeaderRank && !computed();
-  // Rank 0 itself can't be replaced, and is asked where it is connected to.
-  const bool root = computed() && placement_.parent == kRootRank;
-  const bool patient = root || (now < patience_ && !(named && backoff_.count() >= config_.limits.parent_attempts));
+  // Rank 0 can't be replaced.
+  const bool patient =
+      root_is_parent() || (now < patience_ && !(named && backoff_.count() >= config_.limits.parent_attempts));
   if (patient && !final && failure.code != FailureCode::duplicate_rank) return retry(now, Step::parent);
   unreachable_ = placement_.parent;
   unreachable_reason_ = failure.code;

@@ -98,6 +98,7 @@ class Joiner {
   void lost_upstream(Time now, const Failure& failure, bool rejected_by_peer);
   bool awaits_end_of_last_job(Time now, Step step, const Failure& failure);
   wire::Join join_message() const;
+  bool root_is_parent() const { return computed() && placement_.parent == kRootRank; }
   bool computed() const { return !config_.hosts.empty() && config_.host_index != 0; }
 
   const Config& config_;

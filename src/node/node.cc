@@ -114,7 +114,7 @@ bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Fr
     }
     case Kind::report: {
       const auto report = wire::decode<wire::Report>(frame.body);
-      return report && in_job(report->failure.ranks) && on_report_up(now, *report);
+      return report && in_job(report->failure.ranks) && on_report_up(now, *report, link);
     }
     case Kind::acknowledge: {
       const auto acknowledged = wire::decode<wire::Acknowledge>(frame.body);

@@ -121,7 +121,7 @@ class Node {
   void lose_child(Time now, LinkId link, const Failure& failure);
   void lose_parent(Time now, LinkId link, const Failure& failure, bool rejected_by_peer);
   void report(Time now, wire::Report report);
-  bool on_report_up(Time now, const wire::Report& report);
+  bool on_report_up(Time now, const wire::Report& report, LinkId from = kNoLink);
   bool in_job(const RankSet& ranks) const { return ranks.empty() || ranks.ranges().back().last < config_.world_size; }
   void close_unattached(Time now);
   void on_report_down(Time now, const wire::Report& report);

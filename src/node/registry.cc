@@ -2,21 +2,21 @@
 
 #include <utility>
 
+#include "base/assert.hh"
+
 namespace banyan::node {
 
-Registry::Result Registry::add(wire::Record record) {
+void Registry::add(wire::Record record) {
   const std::size_t index = raw(record.rank);
   if (!present_[index]) {
     records_[index] = std::move(record);
     present_[index] = true;
     ++count_;
-    return Result::added;
+    return;
   }
   wire::Record& known = records_[index];
-  if (known.incarnation != record.incarnation) return Result::duplicate;
-  if (record.attachment <= known.attachment) return Result::stale;
-  known = std::move(record);
-  return Result::replaced;
+  BANYAN_ASSERT(known.incarnation == record.incarnation);
+  if (record.attachment > known.attachment) known = std::move(record);
 }
 
 RankSet Registry::missing() const {

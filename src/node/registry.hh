@@ -11,12 +11,11 @@ namespace banyan::node {
 
 class Registry {
  public:
-  enum class Result : std::uint8_t { added, replaced, stale, duplicate };
-
   explicit Registry(std::uint32_t world_size) : records_(world_size), present_(world_size) {}
 
-  // record.rank < world size. A record of the same life replaces one of a lower attachment.
-  Result add(wire::Record record);
+  // record.rank < world size, and the rank is not registered in another life. A record replaces one of a lower
+  // attachment.
+  void add(wire::Record record);
   bool complete() const { return count_ == records_.size(); }
   std::uint32_t count() const { return count_; }
   // Null: not registered.

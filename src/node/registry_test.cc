@@ -6,8 +6,6 @@
 namespace banyan::node {
 namespace {
 
-using Result = Registry::Result;
-
 wire::Record record(std::uint32_t rank, std::uint64_t incarnation, std::uint32_t attachment, std::string host = {}) {
   wire::Record record;
   record.rank = Rank{rank};
@@ -20,21 +18,13 @@ wire::Record record(std::uint32_t rank, std::uint64_t incarnation, std::uint32_t
 TEST(Registry, of_one_life_the_highest_attachment_wins_whatever_the_order) {
   Registry registry(3);
   EXPECT_EQ(registry.find(Rank{1}), nullptr);
-  EXPECT_EQ(registry.add(record(1, 7, 2, "two")), Result::added);
-  EXPECT_EQ(registry.add(record(1, 7, 1, "one")), Result::stale);
-  EXPECT_EQ(registry.add(record(1, 7, 2, "again")), Result::stale);
+  registry.add(record(1, 7, 2, "two"));
+  registry.add(record(1, 7, 1, "one"));
+  registry.add(record(1, 7, 2, "again"));
   EXPECT_EQ(registry.find(Rank{1})->host, "two");
-  EXPECT_EQ(registry.add(record(1, 7, 3, "three")), Result::replaced);
+  registry.add(record(1, 7, 3, "three"));
   EXPECT_EQ(registry.find(Rank{1})->host, "three");
   EXPECT_EQ(registry.count(), 1u);
-}
-
-TEST(Registry, another_life_of_a_rank_is_a_duplicate_and_changes_nothing) {
-  Registry registry(2);
-  registry.add(record(0, 7, 1, "first"));
-  EXPECT_EQ(registry.add(record(0, 8, 9, "second")), Result::duplicate);
-  EXPECT_EQ(registry.find(Rank{0})->incarnation, Incarnation{7});
-  EXPECT_EQ(registry.find(Rank{0})->host, "first");
 }
 
 TEST(Registry, the_missing_are_exactly_those_that_have_not_come) {

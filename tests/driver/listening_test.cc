@@ -192,17 +192,6 @@ TEST_P(Listening, the_first_bytes_follow_the_adopted_connection) {
   EXPECT_EQ(peer.receive(7), "welcome");
 }
 
-TEST_P(Listening, a_connection_that_the_engine_turns_away_is_closed) {
-  Rig rig(GetParam(), options(), [](Script& script, const engine::Input& input) {
-    if (const auto* accepted = std::get_if<input::Accepted>(&input))
-      script.put(engine::output::TurnAway{accepted->token});
-  });
-  rig.script->adopts = false;
-  RawPeer peer = caller(rig.listen(loopback4()));
-  peer.send(hello(Rank{0}, job_id(1)));
-  EXPECT_EQ(peer.receive_to_end(), "");
-}
-
 TEST_P(Listening, ranks_of_one_process_share_a_listener_and_callers_find_theirs) {
   Rig one(GetParam(), options(1));
   Rig two(one, options(2));
@@ -404,6 +393,21 @@ TEST_P(Listening, without_descriptors_a_refused_connection_makes_room_for_a_new_
   RawPeer honest = caller(port);
   honest.send(hello(Rank{0}, job_id(1)));
   EXPECT_EQ(honest.receive_to_end(), "no");
+}
+
+TEST_P(Listening, without_descriptors_the_engine_is_asked_for_room) {
+  Rig rig(GetParam(), options(), [](Script& script, const engine::Input& input) {
+    if (std::holds_alternative<input::MakeRoom>(input)) script.put(engine::output::Close{LinkId{1000}, true});
+  });
+  const std::uint16_t port = rig.listen(loopback4());
+  RawPeer idle = caller(port);
+  idle.send(hello(Rank{0}, job_id(1)));
+  rig.script->expect<input::Accepted>();
+  Scarcity scarcity(1);
+  RawPeer honest = caller(port);
+  honest.send(hello(Rank{0}, job_id(1)));
+  rig.script->expect<input::Accepted>();
+  EXPECT_TRUE(idle.ends_within(kPatience));
 }
 
 TEST_P(Listening, whoever_took_the_last_descriptor_has_time_to_speak) {

@@ -47,7 +47,7 @@ std::size_t Script::bytes_so_far(LinkId link) {
 void Script::remember(engine::Input input) {
   {
     const std::lock_guard lock(mutex_);
-    if (const auto* accepted = std::get_if<engine::input::Accepted>(&input); accepted != nullptr && adopts) {
+    if (const auto* accepted = std::get_if<engine::input::Accepted>(&input); accepted != nullptr) {
       outputs_.push_back(engine::output::Adopt{accepted->token, LinkId{next_adopted_++}});
     }
   }

@@ -25,8 +25,6 @@ class Script {
  public:
   // What the machine answers to an input at once, on the driver's thread; set before the rank is opened.
   std::function<void(Script&, const engine::Input&)> on_input;
-  // Adopts accepted connections under the link ids 1000, 1001, ...
-  bool adopts = true;
 
   // Puts an output in line; leaves at the next poll. Any thread; poke() the rank afterwards, or be in on_input.
   void put(engine::Output output);

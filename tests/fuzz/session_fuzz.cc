@@ -316,7 +316,6 @@ class Stage {
     BANYAN_ASSERT(used_.insert(adopt.link).second);
     open_.insert(adopted_ = adopt.link);
   }
-  void carry_out(engine::output::TurnAway&, Answers&) {}
   void carry_out(engine::output::Transmit& transmit, Answers&) {
     BANYAN_ASSERT(open_.contains(transmit.link));
     bytes_out_ += transmit.bytes.size();

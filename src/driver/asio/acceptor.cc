@@ -82,7 +82,7 @@ bool Acceptor::accept_all() {
       if (!somebody_waits(descriptor_.native_handle())) return true;
       // Someone who is leaving or has said nothing makes room for someone who may. Else the caller is told by a closed
       // connection that it is in vain, and comes again; it would wait in the queue for a timeout otherwise.
-      if (process_.doorstep.make_room()) continue;
+      if (process_.doorstep.make_room() || engines_make_room()) continue;
       if (!process_.listeners.accept_and_close(descriptor_.native_handle())) return false;
       ++process_.turned_away;
       return false;
@@ -90,6 +90,11 @@ bool Acceptor::accept_all() {
     // Anything else concerns the one connection, which is gone (accept(2): ECONNABORTED and the network's errors).
   }
   return true;
+}
+
+bool Acceptor::engines_make_room() {
+  const auto all = process_.runners;  // a callback may close some
+  return std::ranges::any_of(all, [](const auto& runner) { return runner->make_room(); });
 }
 
 void Acceptor::receive(AcceptedSocket accepted) {

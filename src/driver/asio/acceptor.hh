@@ -35,6 +35,7 @@ class Acceptor final : public std::enable_shared_from_this<Acceptor> {
   Task accept_loop(std::shared_ptr<Acceptor> self);
   // Accepts until nobody waits; false when the system refuses and time must pass.
   bool accept_all();
+  bool engines_make_room();
   void receive(AcceptedSocket accepted);
 
   Process& process_;

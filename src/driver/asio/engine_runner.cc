@@ -164,6 +164,12 @@ void EngineRunner::schedule() {
 
 void EngineRunner::on_alarm(Time) { feed(engine::input::Tick{}); }
 
+bool EngineRunner::make_room() {
+  const std::size_t before = links_.size();
+  feed(engine::input::MakeRoom{});
+  return links_.size() < before;
+}
+
 void EngineRunner::offer(const Caller& caller, Descriptor descriptor, Slice first_bytes) {
   const AcceptToken token = process_.last_token = next(process_.last_token);
   const node::Listener listener = caller.acceptor->kind();
@@ -240,8 +246,6 @@ void EngineRunner::carry_out(engine::output::Adopt& adopt) {
   if (!offer.first_bytes.empty())
     inputs_.push_back(engine::input::BytesReceived{adopt.link, std::move(offer.first_bytes)});
 }
-
-void EngineRunner::carry_out(engine::output::TurnAway& turn_away) { offers_.erase(turn_away.token); }
 
 void EngineRunner::carry_out(node::effect::Connect& connect) {
   const LinkId id = connect.link;

@@ -54,6 +54,8 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
 
   // --- what happens outside; each is handed to the engine now, or once it has done with the input it is busy with ---
   void feed(engine::Input input);
+  // Asks the engine to close a connection that has proved nothing; says whether it did.
+  bool make_room();
   void offer(const Caller& caller, Descriptor descriptor, Slice first_bytes);
   void connected(const ConnectAttempt& attempt, Descriptor descriptor, const Endpoint& local);
   void connect_failed(LinkId link, std::string reason);
@@ -76,7 +78,6 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   void carry_out(engine::output::Transmit& transmit);
   void carry_out(engine::output::Close& close);
   void carry_out(engine::output::Adopt& adopt);
-  void carry_out(engine::output::TurnAway& turn_away);
   void carry_out(node::effect::Connect& connect);
   void carry_out(node::effect::Listen& listen);
   void carry_out(node::effect::StopListening& stop);
