@@ -52,8 +52,9 @@ struct RefuseCallers {
 
 }  // namespace effect
 
-using Effect = std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::RefuseCallers, effect::Listen,
-                            effect::StopListening, effect::Formed, effect::Failed, effect::Notice, Completion>;
+using Effect =
+    std::variant<effect::SendFrame, effect::OpenLink, effect::CloseLink, effect::Refuse, effect::RefuseCallers,
+                 effect::Listen, effect::StopListening, effect::Formed, effect::Failed, effect::Notice, Completion>;
 
 class Effects {
  public:

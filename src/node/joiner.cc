@@ -326,7 +326,10 @@ void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_pee
         "the Unix name of this job's leader is held by somebody else or does not answer; going on over TCP", false});
     return lead(now);
   }
-  if (std::holds_alternative<ClaimName>(state_)) return retry(now, Step::local);  // somebody else was faster
+  if (std::holds_alternative<ClaimName>(state_)) {
+    // Somebody else was faster, and mostly listens by now.
+    return local_refusals_ <= 2 ? connect(now, Step::local) : retry(now, Step::local);
+  }
   if (failure.code == FailureCode::timed_out) return retry(now, Step::local);
   state_ = ClaimName{};
   effects_.add(effect::Listen{Listener::local, {}, local_name_});

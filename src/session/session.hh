@@ -62,8 +62,8 @@ class Session {
   Event poll();
   // Handshake bytes to send, in order; empties.
   Payload take_output() { return std::exchange(output_, {}); }
-  // Refuses the peer with a reason, which it reports once this side has proved itself. Nothing for strangers: only a peer
-  // whose hello was understood.
+  // Refuses the peer with a reason, which it reports once this side has proved itself. Nothing for strangers: only a
+  // peer whose hello was understood.
   void reject(const Failure& failure);
 
   bool authenticated() const { return state_ == State::authenticated; }
