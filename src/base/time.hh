@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace banyan {
 
@@ -22,5 +23,8 @@ inline constexpr Duration kForever = Duration::max();
 
 // `from + wait` that saturates at "never" instead of overflowing.
 constexpr Time after(Time from, Duration wait) { return wait >= kNever - from ? kNever : from + wait; }
+
+// For sentences, to the millisecond: "30 s", "1.5 s".
+std::string seconds_text(Duration duration);
 
 }  // namespace banyan

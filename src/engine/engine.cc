@@ -48,13 +48,13 @@ node::Statistics Engine::statistics() const {
 
 void Engine::on(Time now, const input::Start&) { node_.start(now); }
 
-void Engine::on(Time now, const input::Connected& connected) {
+void Engine::on(Time, const input::Connected& connected) {
   const auto at = links_.find(connected.link);
   if (at == links_.end()) return;
   at->second.open = true;
   at->second.local = connected.local;
   transmit(connected.link, at->second, at->second.session.take_output());
-  node_.on_connected(now, connected.link, connected.local);
+  node_.on_connected(connected.link, connected.local);
 }
 
 void Engine::on(Time now, const input::ConnectFailed& failed) {
@@ -177,12 +177,11 @@ void Engine::drop_stalled(Time now) {
     const LinkId id = stalls_.begin()->second;
     const session::Peer peer = links_.at(id).session.peer();
     close(id, true);
-    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(config_.limits.stall_timeout).count();
     const Failure failure{FailureCode::unreachable,
                           Phase::running,
                           RankSet::single(peer.rank),
                           {},
-                          "it has read nothing for " + std::to_string(waited) + " s"};
+                          "it has read nothing for " + seconds_text(config_.limits.stall_timeout)};
     node_.on_link_failed(now, id, failure, false, peer);
   }
 }
@@ -226,7 +225,7 @@ void Engine::carry_out(node::effect::Refuse& effect) { refuse(effect.link, effec
 void Engine::carry_out(node::effect::RefuseCallers& effect) {
   for (const auto& [deadline, id] : std::exchange(handshakes_, {})) {
     const auto at = links_.find(id);
-    if (at != links_.end() && !at->second.session.was_authenticated()) refuse(id, effect.failure);
+    if (at != links_.end() && !at->second.session.authenticated()) refuse(id, effect.failure);
   }
 }
 
@@ -277,7 +276,7 @@ void Engine::release_feeders(LinkId id, Link& link) {
 }
 
 void Engine::forget(std::map<LinkId, Link>::iterator at) {
-  if (at->second.accepted && !at->second.session.was_authenticated()) --unproven_;
+  if (at->second.accepted && !at->second.session.authenticated()) --unproven_;
   links_.erase(at);
 }
 

@@ -796,12 +796,14 @@ TEST(Ending, a_rank_that_closes_before_the_job_has_formed_is_named_by_the_others
 }
 
 TEST(Intruders, a_name_that_a_mute_stranger_holds_costs_time_and_not_the_job) {
-  Shape shape{.world_size = 6, .ranks_per_host = 3};
-  Job job(shape, 5);
-  job.squat("host-1", node::local_name(job.config(3)));
-  job.start_all();
-  ASSERT_TRUE(job.run_until_formed()) << job.story();
-  job.expect_no_faults();
+  for (const bool computed : {false, true}) {
+    Shape shape{.world_size = 6, .ranks_per_host = 3, .computed = computed};
+    Job job(shape, 5);
+    job.squat("host-1", node::local_name(job.config(3)));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    job.expect_no_faults();
+  }
 }
 
 TEST(Intruders, when_the_driver_needs_room_the_oldest_that_proved_nothing_goes) {

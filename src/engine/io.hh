@@ -24,7 +24,7 @@ struct Connected {
   LinkId link{};
   Endpoint local;
 };
-// It could not be opened. `local_squatter`: a Unix name is held by another user.
+// It could not be opened.
 struct ConnectFailed {
   LinkId link{};
   std::string reason;

@@ -24,7 +24,7 @@ bool Collectives::on_frame(Time now, LinkId from, const wire::Collective& head, 
   return head.communicator == kWorld && world_->on_frame(now, from, head, tail);
 }
 
-void Collectives::on_child_left(Time, LinkId child) { world_->on_child_left(child); }
+void Collectives::on_child_left(LinkId child) { world_->on_child_left(child); }
 void Collectives::fail_all(const Failure& failure) { world_->fail_all(failure); }
 void Collectives::on_time(Time now) { world_->on_time(now); }
 Time Collectives::deadline() const { return world_->deadline(); }

@@ -27,7 +27,7 @@ class Collectives {
   bool on_frame(Time now, LinkId from, const wire::Collective& head, Payload tail);
   // The child's subtree will make no more calls, and all its frames have been handed in; operations that need it fail
   // by naming it.
-  void on_child_left(Time now, LinkId child);
+  void on_child_left(LinkId child);
   // Ends every pending call, and every later one at once.
   void fail_all(const Failure& failure);
   void on_time(Time now);

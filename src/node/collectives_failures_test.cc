@@ -493,7 +493,7 @@ TEST(CollectivesFailures, operations_that_lack_a_left_ranks_call_fail_everywhere
     // All frames of the leaver come before the news that it left.
     job.run();
     job.tree.topology(above).remove_child(job.tree.link(above, leaver));
-    job.at(above).on_child_left(job.now, job.tree.link(above, leaver));
+    job.at(above).on_child_left(job.tree.link(above, leaver));
     job.run();
     const RankSet gone = RankSet::single(leaver);
     EXPECT_EQ(job.operations_kept(), 0u);
@@ -521,7 +521,7 @@ TEST(CollectivesFailures, operations_that_lack_a_left_ranks_call_fail_everywhere
 void leave(CollectivesJob& job, Rank leaver) {
   const Rank above = job.tree.topology(leaver).parent().rank;
   job.tree.topology(above).remove_child(job.tree.link(above, leaver));
-  job.at(above).on_child_left(job.now, job.tree.link(above, leaver));
+  job.at(above).on_child_left(job.tree.link(above, leaver));
 }
 
 TEST(CollectivesFailures, a_gather_for_a_rank_that_has_left_does_not_stop_the_root) {
@@ -572,7 +572,7 @@ TEST(CollectivesFailures, ranks_that_leave_when_all_is_done_disturb_nobody) {
   const std::uint64_t before = job.tree.frames_sent();
   for (std::uint32_t i = 0; i < 7; ++i) {
     for (const Neighbour& child : job.tree.topology(Rank{i}).children())
-      job.at(Rank{i}).on_child_left(job.now, child.link);
+      job.at(Rank{i}).on_child_left(child.link);
   }
   job.run_for(10s);
   EXPECT_EQ(job.tree.frames_sent(), before);

@@ -96,7 +96,7 @@ TEST_F(CollectivesPeers, votes_come_once_and_in_order_from_below) {
 }
 
 TEST_F(CollectivesPeers, a_child_that_has_left_says_no_more) {
-  job.at(kRootRank).on_child_left(job.now, job.tree.link(kRootRank, child));
+  job.at(kRootRank).on_child_left(job.tree.link(kRootRank, child));
   EXPECT_FALSE(up(Frame(Part::vote, 0, kBarrier)));
 }
 

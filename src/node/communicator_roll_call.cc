@@ -11,18 +11,6 @@ namespace {
 // Operations that the root asks about at a time, the oldest first: who is missing from one is missing from all later.
 constexpr std::size_t kMaxRollCalls = 4;
 
-// "30 s", "1.5 s"
-std::string seconds(Duration duration) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  std::string text = std::to_string(milliseconds / 1000);
-  if (milliseconds % 1000 != 0) {
-    std::string fraction = std::to_string(1000 + milliseconds % 1000).substr(1);
-    fraction.erase(fraction.find_last_not_of('0') + 1);
-    text += "." + fraction;
-  }
-  return text + " s";
-}
-
 std::string list_of(const MissingRanks& missing, std::uint32_t world_size, const char* how_sure) {
   return std::string("; missing ") + how_sure + std::to_string(missing.count) + " of " + std::to_string(world_size) +
          ": " + missing.to_string();
@@ -185,7 +173,7 @@ void Communicator::expire(Index index) {
 
 Failure Communicator::timeout_of(Index index, const Operation& operation) const {
   std::string text = operation.pending->call.to_string() + " #" + std::to_string(index) + " timed out after " +
-                     seconds(operation.pending->deadline - operation.pending->since);
+                     seconds_text(operation.pending->deadline - operation.pending->since);
   if (index < retired_) {
     return failure_of(FailureCode::timed_out, {},
                       text + "; all ranks have called it, but its bytes did not come in time");

@@ -25,7 +25,7 @@ struct Config {
   std::uint64_t seed = 0;               // of the jitter in retries
 
   std::string host_name;  // for people
-  std::string host_key;   // ranks with the same key share a leader; see design "host"
+  std::string host_key;   // ranks with the same key share a leader; see docs/protocol.md, "Host"
   std::uint32_t uid = 0;  // part of the leader's Unix name
   // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
   std::uint32_t local_size = 0;
@@ -33,8 +33,8 @@ struct Config {
 
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
   std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it
-  // Computed parents: the `hosts`-th leader address of each host in order of position, as the user wrote them; empty:
-  // parents come from the rendezvous. `host_index` is this host's place in that list.
+  // Computed parents: the address of each host's leader, in order of position, as the user wrote it; empty: parents
+  // come from the rendezvous. `host_index` is this host's place in that list.
   std::vector<std::string> hosts;
   std::uint32_t host_index = 0;
 

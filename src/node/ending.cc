@@ -6,14 +6,6 @@
 #include "node/node.hh"
 
 namespace banyan::node {
-namespace {
-
-std::string seconds_text(Duration duration) {
-  const auto tenths = duration.count() / 100'000'000;
-  return std::to_string(tenths / 10) + (tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10)) + " s";
-}
-
-}  // namespace
 
 std::string Node::host_of(Rank rank, const std::string& otherwise) const {
   if (topology_ && raw(rank) < config_.world_size) return topology_->table().host(rank);
@@ -93,7 +85,7 @@ void Node::report(Time now, wire::Report report) {
     if (!held_report_) held_report_ = std::move(report);
     return;
   }
-  if (!topology_) flush_records(now);  // the news of a rank never arrives before the rank
+  if (!topology_) flush_records();  // the news of a rank never arrives before the rank
   effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
                 wire::encode(report, epoch()));
   if (topology_ && !grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), std::move(report.failure)};
@@ -167,8 +159,8 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
   }
   child.left = true;
   if (topology_) {
-    collectives_->on_child_left(now, link);
-    messages_->on_child_left(now, link);
+    collectives_->on_child_left(link);
+    messages_->on_child_left(link);
     topology_->remove_child(link);
     if (closing_) finish_closing();
     return true;

@@ -306,7 +306,7 @@ void Node::upstream_changed(Time now) {
   for (const wire::Record& held : held_) pending_.push_back({held, locals_.at(held.rank)});
   const bool all_here = joiner_.upstream()->local || config_.local_size == 0 || held_.size() + 1 >= config_.local_size;
   if (all_here || held_report_) {
-    flush_records(now);
+    flush_records();
   } else {
     flush_at_ = after(now, kCoalesce);
   }
@@ -314,7 +314,7 @@ void Node::upstream_changed(Time now) {
   held_report_.reset();
 }
 
-void Node::flush_records(Time now) {
+void Node::flush_records() {
   flush_at_ = kNever;
   flush_was_delayed_ = true;
   if (pending_.empty() || !joiner_.upstream()) return;
@@ -336,7 +336,6 @@ void Node::flush_records(Time now) {
   }
   send();
   pending_.clear();
-  (void)now;
 }
 
 void Node::send_status(Time now) {

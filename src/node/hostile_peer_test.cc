@@ -72,7 +72,7 @@ struct Joining : Stage {
     for (const Effect& effect : node.effects().take()) {
       if (const auto* open = std::get_if<effect::OpenLink>(&effect)) link = open->connect.link;
     }
-    node.on_connected(Time{}, link, somewhere());
+    node.on_connected(link, somewhere());
     node.on_listening(Time{}, Listener::network, somewhere());
     node.on_authenticated(Time{}, link, {wire::Role::joiner, kRootRank, Incarnation{100}, {}}, false, somewhere());
   }

@@ -67,8 +67,7 @@ struct Formed {
 struct Failed {
   Failure failure;
 };
-// For people, logs and progress lines; changes nothing. `missing` is set when the root (or a leader without a
-// connection to it) says who has not come.
+// For people, logs and progress lines; changes nothing.
 struct Notice {
   enum class Level : std::uint8_t { info, warning };
   Level level = Level::info;

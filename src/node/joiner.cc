@@ -103,7 +103,6 @@ void Joiner::connect(Time now, Step step) {
 void Joiner::retry(Time now, Step step) { state_ = Wait{after(now, backoff_.next(random_)), step}; }
 
 void Joiner::lead(Time now) {
-  leads_ = true;
   if (!computed()) return take(now, Step::rendezvous);
   position_ = Position{config_.host_index};
   const Position parent = tree::Shape(fan_out_).parent(position_);
@@ -112,13 +111,14 @@ void Joiner::lead(Time now) {
   placement_.host = config_.hosts[raw(parent)];
   patience_ = after(now, config_.limits.computed_patience);
   if (!listening_) {
+    state_ = Idle{};
     effects_.add(effect::Listen{Listener::network, {}, config_.hosts[config_.host_index]});
     return;  // goes on in on_listening
   }
   take(now, Step::parent);
 }
 
-void Joiner::on_connected(Time, LinkId link, const Endpoint& local) {
+void Joiner::on_connected(LinkId link, const Endpoint& local) {
   const auto* state = std::get_if<Connect>(&state_);
   if (state == nullptr || state->link != link) return;
   // Children can connect to where this host was seen from the rendezvous.
@@ -139,11 +139,7 @@ void Joiner::on_listening(Time now, Listener listener, const Endpoint& endpoint)
   switch (listener) {
     case Listener::rendezvous: endpoint_ = endpoint; break;
     case Listener::local:
-      if (config_.rank == kRootRank) {
-        leads_ = true;
-      } else if (std::holds_alternative<ClaimName>(state_)) {
-        lead(now);
-      }
+      if (std::holds_alternative<ClaimName>(state_)) lead(now);
       break;
     case Listener::network:
       listening_ = true;
@@ -152,7 +148,6 @@ void Joiner::on_listening(Time now, Listener listener, const Endpoint& endpoint)
       } else {
         endpoint_ = endpoint;
       }
-      if (computed() && std::holds_alternative<ClaimName>(state_)) return take(now, Step::parent);
       if (computed() && std::holds_alternative<Idle>(state_)) return take(now, Step::parent);
       ask_if_ready(now);
       break;

@@ -1,9 +1,6 @@
 // How a rank finds its place: first its host's leader, or it becomes the leader; then, as a leader, the rendezvous (or
 // a computed parent) and from there its parent. All transitions stand in joiner.cc; the figure in docs/architecture.md
 // is drawn from them.
-//
-//   try_local -> claim_name -> try_rendezvous -> ask_place -> try_parent -> attached
-//        \________________________________________________________________/
 #pragma once
 
 #include <optional>
@@ -34,7 +31,7 @@ class Joiner {
   Joiner(const Config& config, LinkIds& link_ids, Effects& effects, Random& random);
 
   void start(Time now);
-  void on_connected(Time now, LinkId link, const Endpoint& local);
+  void on_connected(LinkId link, const Endpoint& local);
   void on_authenticated(Time now, LinkId link, const session::Peer& peer);
   // The link could not be opened, was refused, or was lost.
   void on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer);
@@ -53,8 +50,6 @@ class Joiner {
   // Whether the link is one that this object opened.
   bool owns(LinkId link) const;
   const std::optional<Upstream>& upstream() const { return upstream_; }
-  // Speaks for the host: others may attach to it.
-  bool leads() const { return leads_; }
   // kNoPosition until it is known; never known by a rank that has a leader.
   Position position() const { return position_; }
   std::uint32_t fan_out() const { return fan_out_; }
@@ -109,7 +104,6 @@ class Joiner {
   Backoff backoff_;
   Duration reply_timeout_;
   std::variant<Idle, Wait, ClaimName, Connect, Attached> state_;
-  bool leads_ = false;
   bool listening_ = false;
   std::uint32_t local_refusals_ = 0;
   std::uint32_t placements_ = 0;

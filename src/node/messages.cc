@@ -119,7 +119,7 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
 
 // --- frames --------------------------------------------------------------------------------------------------------
 
-bool Messages::on_frame(Time /*now*/, LinkId from, wire::Kind kind, const Payload& body) {
+bool Messages::on_frame(LinkId from, wire::Kind kind, const Payload& body) {
   switch (kind) {
     case wire::Kind::data: return pass<wire::Data>(from, body);
     case wire::Kind::grant: return pass<wire::Grant>(from, body);
@@ -189,7 +189,7 @@ void Messages::deliver_looped() {
 
 // --- the end -------------------------------------------------------------------------------------------------------
 
-void Messages::on_child_left(Time /*now*/, LinkId child) {
+void Messages::on_child_left(LinkId child) {
   inbound_.drop_unreachable(child);
   outbound_.drop_unreachable(child);
   std::vector<CallId> lost;

@@ -36,10 +36,10 @@ class Messages {
   void receive(Time now, CallId id, const Receive& receive, Time deadline);
   // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
   // that every hop can see, so the neighbour is to blame. What only its two ends can judge is ignored instead.
-  bool on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body);
+  bool on_frame(LinkId from, wire::Kind kind, const Payload& body);
   // Ranks that can't be reached any more because they left in good order: what is pending with them fails. What came
   // from them before can still be received.
-  void on_child_left(Time now, LinkId child);
+  void on_child_left(LinkId child);
   // Ends every pending call, and every later one at once. With FailureCode::closed or rank_left nothing has broken, but
   // this rank receives no more, and whoever sends to it is told so.
   void fail_all(const Failure& failure);

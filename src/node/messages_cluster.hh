@@ -43,7 +43,7 @@ class MessageCluster {
   bool deliver(Rank rank, LinkId from, const wire::Frame& frame) {
     const Rank sender = tree_.neighbour(rank, from);
     if (tree_.queued_bytes(sender, rank) == 0) at(sender).on_drained(tree_.link(sender, rank));
-    return at(rank).on_frame(now_, from, frame.kind, frame.body);
+    return at(rank).on_frame(from, frame.kind, frame.body);
   }
   void pass_time(Time now) {
     now_ = now;

@@ -72,7 +72,7 @@ TEST(MessageTimeouts, a_receive_says_whether_anything_was_sent) {
     cluster.tree().run(
         [&](Rank rank, LinkId from, const wire::Frame& frame) {
           if (rank == R(0) && from == parent && frame.kind == wire::Kind::data) ++data_frames;
-          return cluster.at(rank).on_frame(cluster.now(), from, frame.kind, frame.body);
+          return cluster.at(rank).on_frame(from, frame.kind, frame.body);
         },
         1);
   }
@@ -259,7 +259,7 @@ TEST(MessageFailures, calls_that_can_not_be_are_refused_and_change_nothing) {
 // A child leaves in good order, as its parent's node handles it.
 void leave(MessageCluster& cluster, Rank parent, Rank child) {
   const LinkId link = cluster.tree().link(parent, child);
-  cluster.at(parent).on_child_left(cluster.now(), link);
+  cluster.at(parent).on_child_left(link);
   cluster.tree().topology(parent).remove_child(link);
 }
 

@@ -382,7 +382,7 @@ TEST(Messages, what_is_passed_on_names_the_link_that_feeds_it) {
   EXPECT_EQ(own.feeder, kNoLink);
   const LinkId from = cluster.tree().link(R(0), R(1));
   const Payload body = own.frame.part(wire::kFrameHeaderBytes, own.frame.size() - wire::kFrameHeaderBytes);
-  EXPECT_TRUE(cluster.at(R(0)).on_frame(Time{}, from, wire::Kind::data, body));
+  EXPECT_TRUE(cluster.at(R(0)).on_frame(from, wire::Kind::data, body));
   effects = cluster.tree().effects(R(0)).take();
   ASSERT_EQ(effects.size(), 1u);
   const auto relayed = std::get<effect::SendFrame>(effects[0]);

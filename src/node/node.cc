@@ -22,7 +22,6 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
 }
 
 void Node::start(Time now) {
-  started_at_ = now;
   start_deadline_ = after(now, config_.start_timeout);
   // A job with a short deadline still hears who is missing before it ends.
   if (config_.world_size > 1)
@@ -123,6 +122,14 @@ bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Fr
       if (acknowledge_at_ == kNever) acknowledge_at_ = after(now, config_.limits.acknowledge_delay);
       return true;
     }
+    default: return on_frame_of_neighbour(now, link, frame);
+  }
+}
+
+// What children and parents send alike, once the job has formed.
+bool Node::on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame) {
+  using wire::Kind;
+  switch (frame.kind) {
     case Kind::collective: {
       const auto message = wire::decode_with_tail<wire::Collective>(frame.body);
       return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
@@ -130,7 +137,7 @@ bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Fr
     case Kind::data:
     case Kind::grant:
     case Kind::accept:
-    case Kind::undeliverable: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
+    case Kind::undeliverable: return messages_ && messages_->on_frame(link, frame.kind, frame.body);
     default: return false;
   }
 }
@@ -177,15 +184,7 @@ bool Node::on_frame_from_above(Time now, LinkId link, const wire::Frame& frame) 
       const auto leave = wire::decode<wire::Leave>(frame.body);
       return leave && in_job(leave->missing) && on_leave(now, link, *leave);
     }
-    case Kind::collective: {
-      const auto message = wire::decode_with_tail<wire::Collective>(frame.body);
-      return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
-    }
-    case Kind::data:
-    case Kind::grant:
-    case Kind::accept:
-    case Kind::undeliverable: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
-    default: return false;
+    default: return on_frame_of_neighbour(now, link, frame);
   }
 }
 
@@ -261,7 +260,7 @@ void Node::on_time(Time now) {
   joiner_.on_time(now);
   after_joiner(now);
   if (over()) return;
-  if (flush_at_ <= now) flush_records(now);
+  if (flush_at_ <= now) flush_records();
   if (status_at_ <= now) send_status(now);
   close_unattached(now);
   if (placement_ && placement_->deadline() <= now) placement_->expire(now);

@@ -39,7 +39,7 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   void start(Time now);
-  void on_connected(Time now, LinkId link, const Endpoint& local) { joiner_.on_connected(now, link, local); }
+  void on_connected(LinkId link, const Endpoint& local) { joiner_.on_connected(link, local); }
   void on_listening(Time now, Listener listener, const Endpoint& endpoint);
   void on_listen_failed(Time now, Listener listener, const std::string& reason);
   // A peer proved itself on a link; `accepted` says who opened it. `local`: this side's address.
@@ -89,6 +89,7 @@ class Node {
 
   // node.cc
   bool on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame);
+  bool on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame);
   bool on_frame_from_above(Time now, LinkId link, const wire::Frame& frame);
   void after_joiner(Time now);
   void send_down(FrameClass frame_class, const Payload& frame, LinkId feeder = kNoLink, Below below = Below::all);
@@ -109,7 +110,7 @@ class Node {
   void refuse(LinkId link, Failure failure);
   wire::Record own_record() const;
   void upstream_changed(Time now);
-  void flush_records(Time now);
+  void flush_records();
   void send_status(Time now);
   void commit(Time now);
   void send_table(const wire::Table& table, Below below);
@@ -153,7 +154,6 @@ class Node {
   Time flush_at_ = kNever;
   bool flush_was_delayed_ = false;
   Time start_deadline_ = kNever;
-  Time started_at_{};
   Time status_at_ = kNever;
   std::optional<wire::Status> last_status_;
   TableReceiver table_receiver_;

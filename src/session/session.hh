@@ -66,10 +66,8 @@ class Session {
   // peer whose hello was understood.
   void reject(const Failure& failure);
 
-  bool authenticated() const { return state_ == State::authenticated; }
-  // Whether it ever was: the session may be broken since.
-  bool was_authenticated() const { return proven_; }
-  bool initiated_here() const { return initiator_; }
+  // Whether the peer has proved itself; stays true when the session breaks afterwards.
+  bool authenticated() const { return proven_; }
   const Peer& peer() const { return peer_; }
 
   // The keys of record protection, a later profile: one for each direction, bound to the whole handshake.

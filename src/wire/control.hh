@@ -10,7 +10,7 @@
 
 namespace banyan::wire {
 
-// At most kMaxRangesOnWire ranges cross; `count` says how many ranks there are in all.
+// At most kMaxRangesOnWire ranges cross; the full count travels beside it.
 void write(Writer& writer, const RankSet& ranks);
 RankSet read_ranks(Reader& reader);
 void write(Writer& writer, const Failure& failure);

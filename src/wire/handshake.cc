@@ -8,16 +8,6 @@ bool known(Profile profile) { return profile <= Profile::authenticated; }
 
 }  // namespace
 
-const char* to_string(Role role) {
-  switch (role) {
-    case Role::joiner: return "joiner";
-    case Role::child: return "child";
-    case Role::local: return "local";
-    case Role::direct: return "direct";
-  }
-  return "unknown";
-}
-
 void Hello::write(Writer& writer) const {
   writer.number(kMagic);
   writer.number(version);

@@ -17,7 +17,6 @@ inline constexpr std::uint16_t kProtocolVersion = 1;
 
 // What the side that connects wants to be to the other.
 enum class Role : std::uint8_t { joiner = 1, child = 2, local = 3, direct = 4 };
-const char* to_string(Role role);
 
 // How frames are protected after the handshake. none: no secret, job id check only.
 enum class Profile : std::uint8_t { none = 0, authenticated = 1 };

@@ -52,7 +52,7 @@ class Table {
     JobId job;
   };
   static std::shared_ptr<const Table> build(const std::vector<Record>& records, const Facts& facts);
-  // A receiver: `bytes` is the whole table. Null if it can't be one for `world_size` ranks. What single records say
+  // A receiver: `chunks` are the whole table. Null if it can't be one for `world_size` ranks. What single records say
   // is checked when it is read: the root is trusted, and no rank walks what it doesn't need.
   static std::shared_ptr<const Table> from_wire(std::vector<Payload> chunks, std::uint32_t world_size);
 
