@@ -129,11 +129,9 @@ void Job::close() {
 }
 
 void Job::take_leave() {
-  const bool formed = start_->done() && !std::holds_alternative<Failure>(start_->outcome());
-  if (formed && !rank_->failure()) {
-    const Duration patience = rank_->config().close_timeout;
-    rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
-  }
+  // Of a failed rank too: it may have a verdict to tell.
+  const Duration patience = rank_->config().close_timeout;
+  rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
   const node::Statistics last = rank_->statistics();
   {
     const std::lock_guard lock(mutex_);

@@ -15,7 +15,11 @@ namespace banyan {
 static_assert(std::endian::native == std::endian::little,
               "the wire is little-endian; add byte swapping for this machine");
 
-inline bool is_control(std::byte byte) { return byte < std::byte{0x20} || byte == std::byte{0x7f}; }
+// What a terminal might obey, in ASCII and in UTF-8 (U+0080 to U+009F, after its first byte).
+inline bool is_control(std::byte byte, std::byte before) {
+  const bool ascii = byte < std::byte{0x20} || byte == std::byte{0x7f};
+  return ascii || (before == std::byte{0xc2} && byte >= std::byte{0x80} && byte < std::byte{0xa0});
+}
 
 class Reader {
  public:
@@ -49,7 +53,11 @@ class Reader {
     const auto length = number<std::uint16_t>();
     if (length > limit) fail();
     const Bytes from = take(length);
-    if (std::any_of(from.begin(), from.end(), is_control)) fail();
+    std::byte before{};
+    for (const std::byte byte : from) {
+      if (is_control(byte, before)) fail();
+      before = byte;
+    }
     return {reinterpret_cast<const char*>(from.data()), from.size()};
   }
   std::size_t remaining() const { return bytes_.size(); }
@@ -80,7 +88,14 @@ class Writer {
   void text(std::string_view text, std::size_t limit) {
     text = text.substr(0, limit);
     number(static_cast<std::uint16_t>(text.size()));
-    for (const std::byte byte : as_byte_span(text)) bytes_.push_back(is_control(byte) ? std::byte{' '} : byte);
+    std::byte before{};
+    for (const std::byte byte : as_byte_span(text)) {
+      // A space for each of its bytes.
+      const bool control = is_control(byte, before);
+      if (control && byte >= std::byte{0x80}) bytes_.back() = std::byte{' '};
+      bytes_.push_back(control ? std::byte{' '} : byte);
+      before = byte;
+    }
   }
   // Overwrites a number that was written before, at `offset`.
   template <typename Number>

@@ -38,7 +38,7 @@ class Cluster {
     std::unique_ptr<Engine> engine;
     bool started = false;
     bool alive = true;
-    bool exited = false;  // after it failed, as a program does that lets the exception end it
+    bool exited = false;  // after it closed or failed, as a program does that lets the exception end it
     bool frozen = false;
     std::shared_ptr<const wire::Table> table;  // once formed
     std::optional<Failure> failed;
@@ -288,8 +288,14 @@ class Cluster {
   }
   void carry_out(std::size_t i, node::effect::Notice& notice) { processes_[i].notices.push_back(notice); }
   void carry_out(std::size_t i, node::Completion& completion) {
-    if (processes_[i].closing == completion.id && std::holds_alternative<Payload>(completion.result))
+    if (processes_[i].closing == completion.id && std::holds_alternative<Payload>(completion.result)) {
       processes_[i].closed = true;
+      // The driver lets go of the engine there and then, of what it had handed over a little later.
+      later([this, i] {
+        processes_[i].exited = true;
+        close_all(i, [] { return false; });
+      });
+    }
     if (!processes_[i].completions.emplace(completion.id, completion).second) fault(i, "completes a call twice");
   }
 

@@ -36,6 +36,7 @@ Output Engine::poll() {
   Time deadline = node_.deadline();
   if (!handshakes_.empty()) deadline = std::min(deadline, handshakes_.front().first);
   if (!stalls_.empty()) deadline = std::min(deadline, stalls_.begin()->first);
+  if (close_completion_) deadline = std::min(deadline, close_until_);
   return output::Wait{deadline};
 }
 
@@ -154,9 +155,16 @@ void Engine::on(Time now, const input::Tick&) {
   drop_unproven(now, handshakes_.size());
   drop_stalled(now);
   node_.on_time(now);
+  if (close_completion_ && close_until_ <= now) complete_close();
 }
 
-void Engine::on(Time now, node::Call& call) { node_.call(now, std::move(call)); }
+void Engine::on(Time now, node::Call& call) {
+  if (std::holds_alternative<node::Close>(call.operation) && !close_call_) {
+    close_call_ = call.id;
+    close_until_ = std::min(call.deadline, after(now, config_.close_timeout));
+  }
+  node_.call(now, std::move(call));
+}
 
 // Turns away those who have not proved themselves: whoever came at or before `until`, at most `count`.
 void Engine::drop_unproven(Time until, std::size_t count) {
@@ -215,6 +223,8 @@ void Engine::carry_out(node::effect::SendFrame& send) {
   }
   if (send.feeder != kNoLink && link.waiting() > config_.limits.transmit_high_bytes) {
     hold_feeder(send.link, link, send.feeder);
+  } else if (send.feeder == kNoLink && overtakes && link.with_driver > kMostOwnControl) {
+    hold_feeder(send.link, link, send.link);
   }
 }
 
@@ -228,6 +238,16 @@ void Engine::carry_out(node::effect::RefuseCallers& effect) {
     if (at != links_.end() && !at->second.session.authenticated()) refuse(id, effect.failure);
   }
 }
+
+void Engine::carry_out(node::Completion& completion) {
+  if (completion.id == close_call_ && closing_links_ > 0) {
+    close_completion_ = std::move(completion);
+  } else {
+    outputs_.emplace_back(std::move(completion));
+  }
+}
+
+void Engine::complete_close() { outputs_.emplace_back(*std::exchange(close_completion_, std::nullopt)); }
 
 void Engine::refuse(LinkId id, const Failure& failure) {
   const auto at = links_.find(id);
@@ -277,7 +297,9 @@ void Engine::release_feeders(LinkId id, Link& link) {
 
 void Engine::forget(std::map<LinkId, Link>::iterator at) {
   if (at->second.accepted && !at->second.session.authenticated()) --unproven_;
+  if (at->second.closing) --closing_links_;
   links_.erase(at);
+  if (close_completion_ && closing_links_ == 0) complete_close();
 }
 
 void Engine::close(LinkId id, bool abandon) {
@@ -285,12 +307,12 @@ void Engine::close(LinkId id, bool abandon) {
   if (at == links_.end()) return;
   release_feeders(id, at->second);
   if (abandon || at->second.data.empty()) return finish_close(id, abandon);
-  at->second.closing = true;
+  if (!std::exchange(at->second.closing, true)) ++closing_links_;
 }
 
 void Engine::finish_close(LinkId id, bool abandon) {
-  forget(links_.find(id));
   outputs_.emplace_back(output::Close{id, abandon});
+  forget(links_.find(id));
 }
 
 }  // namespace banyan::engine

@@ -59,6 +59,7 @@ class Engine final : public Machine {
   void carry_out(node::effect::Refuse& refuse);
   void carry_out(node::effect::RefuseCallers& refuse);
   void refuse(LinkId id, const Failure& failure);
+  void carry_out(node::Completion& completion);
   template <typename Other>
   void carry_out(Other& other) {
     outputs_.emplace_back(std::move(other));
@@ -76,6 +77,7 @@ class Engine final : public Machine {
   void finish_close(LinkId id, bool abandon);
   void drop_unproven(Time until, std::size_t count);
   void forget(std::map<LinkId, Link>::iterator at);
+  void complete_close();
 
   node::Config config_;
   session::Identity identity_;
@@ -88,6 +90,12 @@ class Engine final : public Machine {
   std::deque<std::pair<Time, LinkId>> handshakes_;
   std::size_t unproven_ = 0;
   std::set<std::pair<Time, LinkId>> stalls_;  // of the links that hold feeders
+  // The application's Close, and until when it may wait for what closing links have yet to send: the driver lets go of
+  // everything once it is complete.
+  std::optional<CallId> close_call_;
+  Time close_until_ = kNever;
+  std::optional<node::Completion> close_completion_;
+  std::size_t closing_links_ = 0;
   std::deque<Output> outputs_;
   bool drained_ = true;
   Time now_{};

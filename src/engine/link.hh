@@ -16,6 +16,10 @@ namespace banyan::engine {
 // frames, which are handed over at once, don't wait long behind them.
 inline constexpr std::size_t kDriverWindowBytes = 256 * 1024;
 
+// What this rank itself may have on its way to a peer in control frames: answers, mostly, to one that asks and does not
+// read. Beyond it that peer is not read either.
+inline constexpr std::size_t kMostOwnControl = 4 * 1024 * 1024;
+
 struct Link {
   struct Queued {
     Payload frame;

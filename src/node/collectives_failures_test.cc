@@ -571,8 +571,7 @@ TEST(CollectivesFailures, ranks_that_leave_when_all_is_done_disturb_nobody) {
   job.run();
   const std::uint64_t before = job.tree.frames_sent();
   for (std::uint32_t i = 0; i < 7; ++i) {
-    for (const Neighbour& child : job.tree.topology(Rank{i}).children())
-      job.at(Rank{i}).on_child_left(child.link);
+    for (const Neighbour& child : job.tree.topology(Rank{i}).children()) job.at(Rank{i}).on_child_left(child.link);
   }
   job.run_for(10s);
   EXPECT_EQ(job.tree.frames_sent(), before);

@@ -25,7 +25,7 @@ Failure Node::lost_failure(Rank rank, const std::string& host, const std::string
 // For those who come now: perhaps they are early for the next job at this place.
 Failure Node::job_has_ended() const {
   return Failure{FailureCode::closed, Phase::running, RankSet::single(config_.rank), config_.host_name,
-                 "rank " + std::to_string(raw(config_.rank)) + " has closed, its job has ended"};
+                 "rank " + std::to_string(raw(config_.rank)) + " belongs to a job that has ended"};
 }
 
 Failure Node::closed_early(Rank rank, const std::string& host) const {
@@ -231,13 +231,13 @@ void Node::fail(Time now, const Failure& failure) {
     if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
   }
   if (!joiner_.upstream()) joiner_.stop();
-  // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root's own caller waits
-  // a little for that.
+  // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root stays a little for
+  // that. Its caller waits where it waits anyway, in start(), or later in close().
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
   if (is_root() && !all_here && failure.code != FailureCode::timed_out && !closing_) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
-    return;
+    if (!topology_) return;
   }
   end(*failed_);
 }
@@ -253,7 +253,6 @@ void Node::fail_alone(Time now, const Failure& failure) {
 }
 
 void Node::end(const Failure& failure) {
-  lingers_until_ = kNever;
   if (collectives_) collectives_->fail_all(failure);
   if (messages_) messages_->fail_all(failure);
   effects_.add(effect::Failed{failure});
@@ -278,6 +277,7 @@ void Node::close(Time now, const Call& call) {
 // Whoever relays for others, or owes them bytes, stays until that is done, or until its patience ends.
 void Node::finish_closing() {
   if (!closing_ || gone_) return;
+  if (failed_ && lingers_until_ != kNever && !patience_ended_) return;
   const bool relays =
       std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
   const bool owes = collectives_ && collectives_->owes_bytes();

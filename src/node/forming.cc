@@ -46,7 +46,9 @@ void Node::admit_local(LinkId link, Child& child) {
       const Failure failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(rank), config_.host_name,
                             "a second process on " + config_.host_name + " was started as " + rank_text(rank) +
                                 ", which has joined already"};
-      effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
+      if (duplicates_.insert(rank).second) {
+        effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
+      }
       return refuse(link, failure);
     }
     // The same process, which had stopped waiting for an answer on its first connection.
@@ -99,7 +101,7 @@ void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
           lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
     return;
   }
-  if (join.unreachable != kNoRank) {
+  if (join.unreachable != kNoRank && complained_.insert(leader.rank).second) {
     effects_.add(effect::Notice{
         effect::Notice::Level::warning,
         rank_text(leader.rank) + " on " + join.host + " can't reach its parent" +
@@ -154,9 +156,8 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
     effects_.add(effect::CloseLink{old, true});
     forget_child(old);
   }
-  if (placement_ &&
-      !placement_->claim(join.position,
-                         {child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment}, false)) {
+  const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
+  if (placement_ && !(placement_->may_take(join.position, leader) && placement_->claim(join.position, leader, false))) {
     return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
   }
   child.position = join.position;
@@ -212,6 +213,7 @@ bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records
       // What only the leader knows is filled in here; a local rank speaks for itself alone.
       if (record.rank != child.peer.rank || record.incarnation != child.peer.incarnation) return false;
       record.leader = config_.rank;
+      record.position = kNoPosition;
       child.attachment = record.attachment;
       if (again) std::erase_if(held_, [&](const wire::Record& held) { return held.rank == record.rank; });
       held_.push_back(record);

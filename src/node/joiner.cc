@@ -190,7 +190,6 @@ void Joiner::attach(LinkId link, const session::Peer& peer, bool local) {
   state_ = Attached{link};
   upstream_ = Upstream{link, peer.rank, local ? config_.host_name : placement_.host, local};
   obstacle_.clear();
-  backoff_.reset();
 }
 
 wire::Join Joiner::join_message() const {
@@ -279,6 +278,7 @@ bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure)
   if (last_job_until_ == kNever) last_job_until_ = after(now, config_.close_timeout);
   if (last_job_until_ <= now) return false;
   obstacle_ = failure.text;
+  if (computed()) patience_ = after(now, config_.limits.computed_patience);
   const auto most = static_cast<std::uint64_t>(config_.limits.retry_greatest.count());
   state_ = Wait{after(now, Duration(static_cast<Duration::rep>(random_.between(most / 2, most)))), step};
   return true;
@@ -371,6 +371,8 @@ void Joiner::lost_upstream(Time now, const Failure& failure, bool rejected_by_pe
     return;
   }
   if (lost.local) return take(now, Step::local);
+  // One that moved, or belonged to the last job, may be back at its place in a moment.
+  if (computed() && position_ == Position{config_.host_index} && now < patience_) return retry(now, Step::parent);
   parent_failed(now, failure, true);
 }
 

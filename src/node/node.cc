@@ -57,6 +57,11 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
     return after_joiner(now);
   }
   if (failed_) {
+    // A rank's next life: the verdict is on the last one.
+    const wire::Record* known = registry_ ? registry_->find(peer.rank) : nullptr;
+    const bool next_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
+                                     : known != nullptr && known->incarnation != peer.incarnation;
+    if (next_life) return refuse(link, job_has_ended());
     // A process that failed alone has no verdict on the job.
     if (!failed_alone_) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
     return effects_.add(effect::CloseLink{link, false});
@@ -71,7 +76,16 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
                           Phase::running,
                           RankSet::single(peer.rank),
                           {},
-                          "rank " + std::to_string(raw(peer.rank)) + " is already in this job, which has formed"});
+                          "rank " + std::to_string(raw(peer.rank)) +
+                              " is already in this job, which has formed; jobs that are open at the same time need "
+                              "ids of their own (BANYAN_JOB_ID)"});
+  }
+  if (const auto [latest, first] = latest_.try_emplace(peer.rank, link); !first) {
+    const LinkId before = std::exchange(latest->second, link);
+    if (const auto old = children_.find(before); old != children_.end() && !old->second.attached) {
+      effects_.add(effect::CloseLink{before, true});
+      forget_child(before);
+    }
   }
   Child& child = children_[link];
   child.peer = peer;
@@ -254,7 +268,14 @@ void Node::on_time(Time now) {
     patience_ended_ = true;
     finish_closing();
   }
-  if (lingers_until_ <= now) end(Failure(*failed_));
+  if (lingers_until_ <= now) {
+    lingers_until_ = kNever;
+    if (topology_) {
+      finish_closing();
+    } else {
+      end(Failure(*failed_));
+    }
+  }
   if (over()) return;
   if (!topology_ && start_deadline_ <= now) return give_up(now);
   joiner_.on_time(now);

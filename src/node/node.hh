@@ -162,10 +162,14 @@ class Node {
   std::optional<Placement> placement_;
   std::optional<Registry> registry_;
   std::uint32_t acknowledged_ = 0;
-  std::set<Rank> duplicates_;  // of which a second process was refused
+  std::set<Rank> complained_;  // of a parent that can't be reached: told once for each
+
+  std::set<Rank> duplicates_;  // of which a second process was refused: told once for each
 
   // Accepted links that have yet to attach, oldest first: nobody may hold one for nothing.
   std::deque<std::pair<Time, LinkId>> unattached_;
+  // The last connection of each rank that proved itself here: one that has not attached gives way to the next.
+  std::map<Rank, LinkId> latest_;
 
   // Once formed.
   std::optional<Topology> topology_;

@@ -10,6 +10,10 @@ constexpr std::uint32_t kComplaintsBeforeReserved = 3;
 // How many parents are looked at for one request; a request that fails is repeated a little later.
 constexpr std::uint32_t kParentsTried = 16;
 
+bool is_of(const Placement::Holder& holder, const Placement::Holder& leader) {
+  return holder.rank == leader.rank && holder.incarnation == leader.incarnation;
+}
+
 }  // namespace
 
 Placement::Placement(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t computed, Duration lease)
@@ -21,6 +25,11 @@ Placement::Placement(std::uint32_t fan_out, std::uint32_t world_size, std::uint3
   holders_[tree::kRootPosition] = Holder{kRootRank, {}, {}, {}, {}, true};
 }
 
+bool Placement::may_take(Position position, const Holder& leader) const {
+  const Holder* here = holder(position);
+  return raw(position) < computed_ || (here != nullptr && is_of(*here, leader));
+}
+
 const Placement::Holder* Placement::holder(Position position) const {
   const auto at = holders_.find(position);
   return at == holders_.end() ? nullptr : &at->second;
@@ -28,13 +37,14 @@ const Placement::Holder* Placement::holder(Position position) const {
 
 bool Placement::stale(Rank leader, Incarnation incarnation, Attachment attachment) const {
   const auto at = place_of_.find({leader, incarnation});
-  if (at == place_of_.end()) return false;
-  return attachment < holders_.at(at->second).asked;
+  const Holder* at_place = at == place_of_.end() ? nullptr : holder(at->second);
+  return at_place != nullptr && attachment < at_place->asked;
 }
 
 // A newcomer's parent may still be on its own way in. Whoever has been sent to a parent in vain gets one that has
 // arrived, so that those who move are not sent after others who move.
 bool Placement::usable(Position position, Rank unreachable) const {
+  if (const Holder* here = holder(position); here != nullptr && here->registered) return false;
   const Position parent = shape_.parent(position);
   const Holder* above = holder(parent);
   if (unreachable != kNoRank) return above != nullptr && above->registered && above->rank != unreachable;
@@ -44,7 +54,9 @@ bool Placement::usable(Position position, Rank unreachable) const {
 void Placement::release(const Holder& leader) {
   const auto at = place_of_.find({leader.rank, leader.incarnation});
   if (at == place_of_.end()) return;
-  holders_.erase(at->second);
+  if (const auto held = holders_.find(at->second); held != holders_.end() && is_of(held->second, leader)) {
+    holders_.erase(held);
+  }
   if (raw(at->second) >= computed_ && at->second != tree::kReservedPosition) free_.insert(at->second);
   place_of_.erase(at);
 }
@@ -52,6 +64,8 @@ void Placement::release(const Holder& leader) {
 std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader, Rank unreachable) {
   release(leader);
   const auto take = [&](Position position) {
+    // Somebody may have come there without being sent.
+    if (const Holder* before = holder(position)) place_of_.erase({before->rank, before->incarnation});
     Holder& holder = holders_[position] = leader;
     holder.lease_until = after(now, lease_);
     place_of_[{leader.rank, leader.incarnation}] = position;
@@ -81,7 +95,7 @@ std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader,
 
 bool Placement::claim(Position position, const Holder& leader, bool registered) {
   const auto at = holders_.find(position);
-  if (at != holders_.end() && (at->second.rank != leader.rank || at->second.incarnation != leader.incarnation)) {
+  if (at != holders_.end() && !is_of(at->second, leader)) {
     // A record beats a lease, and a newer life of a rank beats an older one that never registered.
     if (at->second.registered) return false;
     place_of_.erase({at->second.rank, at->second.incarnation});

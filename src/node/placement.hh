@@ -38,6 +38,8 @@ class Placement {
 
   // A place for this leader, whose parent is not `unreachable`. None: every place is taken or useless to it.
   std::optional<Place> allot(Time now, const Holder& leader, Rank unreachable);
+  // Whether the leader was sent there, or knows its own place: nobody else comes to the root's side.
+  bool may_take(Position position, const Holder& leader) const;
   // A leader that came to its place by itself or whose record has come. False: somebody else holds the place.
   bool claim(Position position, const Holder& leader, bool registered);
   // Whether a leader's record was made before it asked for the place that it has now.

@@ -23,8 +23,8 @@ class TableReceiver {
  private:
   // The greatest table that is believed: every rank's blob at its limit.
   static constexpr std::uint64_t kGreatestPerRank = kMaxBlobBytes + 1024;
-  // A chunk that came in more pieces is copied into one, so that reading an entry takes few steps.
-  static constexpr std::size_t kMostSlices = 8;
+  // A chunk that came in more pieces is copied into one: each would keep a whole receive buffer alive.
+  static constexpr std::size_t kMostSlices = 2;
 
   std::uint32_t world_size_;
   Digest digest_{};
