@@ -28,7 +28,7 @@ enum class ErrorCode : std::uint8_t {
   unreachable = 9,       // no way to connect to where the tree says that one should
   address_in_use = 10,   // a listener could not be bound
   bad_address = 11,      // an address that can't be parsed or resolved
-  mismatch = 12,         // ranks called different operations; what() names both calls
+  mismatch = 12,         // ranks called different operations (what() names both calls), or a value of another size came
   misuse = 13,           // this program broke the rules of the API, or a variable can't be read; nothing was changed
   too_large = 14,        // more bytes than a limit allows
   closed = 15,           // the bootstrap was closed on this rank while the operation ran
@@ -41,7 +41,7 @@ enum class ErrorPhase : std::uint8_t {
   setup = 0,         // before anything was sent
   join = 1,          // finding the parent in the tree
   registration = 2,  // waiting until every rank has come
-  commit = 3,        // handing the table to every rank
+  commit = 3,        // handing the table to every rank; not used in this version
   running = 4,       // operations
   closing = 5,       // after close() was called
 };

@@ -24,7 +24,7 @@ namespace banyan {
 
 class Handle {
  public:
-  // Speaks of no operation: only valid(), assignment and destruction may be used.
+  // Speaks of no operation, as one that was moved from: only valid(), assignment and destruction may be used.
   Handle() noexcept;
   ~Handle();
   Handle(const Handle&) noexcept;
@@ -37,7 +37,7 @@ class Handle {
   bool test() const noexcept;
   // Blocks until it is done. Throws Error if it failed. The operation has its own deadline, so this needs none.
   void wait() const;
-  // The same for a limited time: false when it is still going on then.
+  // The same for a limited time: false when it is still going on then. Timeout{} and Timeout::none() wait for ever.
   bool wait_for(Timeout timeout) const;
   // A descriptor that becomes readable when the operation is done. Owned by the operation: don't read or close it.
   // Throws Error (resources) when the system has none left.

@@ -19,7 +19,11 @@
 // Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. What is handed in
 // is copied before the call returns and stays the caller's; what comes back belongs to the caller. Values (_value) are
 // trivially copyable objects whose bytes are sent as they are, so all ranks must run the same program on the same kind
-// of machine.
+// of machine. One message, one contribution to a collective and all that an allgather brings may have 4 GiB each;
+// beyond that the call fails with ErrorCode::too_large.
+//
+// Arguments: a root, target, source or other rank that is not in 0 .. world size - 1, a number of parts that is not the
+// number of ranks, and a negative timeout throw Error (misuse) and change nothing.
 //
 // Collective operations (broadcast to allreduce below) are called by every rank in the same order, with the same root
 // and, for reductions, the same count, type and Reduction; else all ranks fail with ErrorCode::mismatch, and what()
@@ -136,6 +140,7 @@ class HierarchicalBootstrap {
   // As close(), but quietly: nothing is thrown. In a callback (Handle::on_done) it does not take leave of the others
   // first, so that they may lose this rank; in a child of fork() it does nothing.
   ~HierarchicalBootstrap();
+  // One that was moved from may only be assigned to and destroyed.
   HierarchicalBootstrap(HierarchicalBootstrap&&) noexcept;
   HierarchicalBootstrap& operator=(HierarchicalBootstrap&&) noexcept;
 

@@ -3,28 +3,39 @@
 // Options::from_environment() reads BANYAN_* variables first. If BANYAN_RANK is not set it also looks for a launcher,
 // in this order, and takes what BANYAN_* leaves open from the first that it finds:
 //
-//              | rank                 | number of ranks      | job id made from             | rendezvous
-//   -----------+----------------------+----------------------+------------------------------+-----------------------------
-//   Open MPI   | OMPI_COMM_WORLD_RANK | OMPI_COMM_WORLD_SIZE | PMIX_NAMESPACE, and          | one host: 127.0.0.1 and a
-//              |                      |                      | OMPI_MCA_orte_precondition_  | port made from the job
-//              id; |                      |                      | transports where it is set   | else set
-//              BANYAN_RENDEZVOUS
-//   torchrun   | RANK                 | WORLD_SIZE           | TORCHELASTIC_RUN_ID,         | MASTER_ADDR and a port
-//   made
-//              |                      |                      | MASTER_ADDR, MASTER_PORT     | from the job id
-//   MPICH, PMI | PMI_RANK             | PMI_SIZE             | PMI_JOBID where it is set,   | set BANYAN_RENDEZVOUS
-//              |                      |                      | else invented by rank 0      |
-//   Slurm      | SLURM_PROCID         | SLURM_NTASKS         | SLURM_JOB_ID, SLURM_STEP_ID, | first host of
-//              |                      |                      | SLURM_RESTART_COUNT          | SLURM_STEP_NODELIST and a
-//              |                      |                      |                              | port made from the job id
-//   Kubernetes | JOB_COMPLETION_INDEX | BANYAN_WORLD_SIZE    | invented by rank 0           | set BANYAN_RENDEZVOUS to
-//   the
-//              |                      |                      |                              | name of pod 0
-//   by hand    | BANYAN_RANK          | BANYAN_WORLD_SIZE    | invented by rank 0           | set BANYAN_RENDEZVOUS
+// clang-format off
+//  launcher   | rank                 | rank on this host          | job id made from             | rendezvous
+//             | number of ranks      | ranks on this host         |                              |
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  Open MPI   | OMPI_COMM_WORLD_RANK | OMPI_COMM_WORLD_LOCAL_RANK | PMIX_NAMESPACE, else         | one host: 127.0.0.1
+//             | OMPI_COMM_WORLD_SIZE | OMPI_COMM_WORLD_LOCAL_SIZE | OMPI_MCA_ess_base_jobid; and | and a port made from
+//             |                      |                            | OMPI_MCA_orte_precondition_  | the job id; several:
+//             |                      |                            | transports where it is set   | BANYAN_RENDEZVOUS
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  torchrun   | RANK                 | LOCAL_RANK                 | TORCHELASTIC_RUN_ID,         | MASTER_ADDR, and a
+//             | WORLD_SIZE           | LOCAL_WORLD_SIZE           | MASTER_ADDR, MASTER_PORT     | port made from the
+//             | (with MASTER_ADDR)   | host: GROUP_RANK           |                              | job id
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  MPICH, PMI | PMI_RANK             | MPI_LOCALRANKID            | PMI_JOBID where it is set,   | BANYAN_RENDEZVOUS
+//             | PMI_SIZE             | MPI_LOCALNRANKS            | else invented by rank 0      |
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  Slurm      | SLURM_PROCID         | SLURM_LOCALID              | SLURM_JOB_ID, SLURM_STEP_ID, | first host of
+//             | SLURM_NTASKS         | host: SLURM_NODEID         | SLURM_RESTART_COUNT          | SLURM_STEP_NODELIST,
+//             |                      |                            |                              | else of
+//             |                      |                            |                              | SLURM_JOB_NODELIST,
+//             |                      |                            |                              | and a port made from
+//             |                      |                            |                              | the job id
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  Kubernetes | JOB_COMPLETION_INDEX | -                          | invented by rank 0           | BANYAN_RENDEZVOUS:
+//             | BANYAN_WORLD_SIZE    |                            |                              | the name of pod 0
+//  -----------+----------------------+----------------------------+------------------------------+---------------------
+//  by hand    | BANYAN_RANK          | BANYAN_LOCAL_RANK          | invented by rank 0           | BANYAN_RENDEZVOUS
+//             | BANYAN_WORLD_SIZE    | BANYAN_LOCAL_SIZE          |                              |
+//             |                      | (both optional)            |                              |
+// clang-format on
 //
-// Ranks on this host are counted from OMPI_COMM_WORLD_LOCAL_RANK/_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE,
-// MPI_LOCALRANKID and MPI_LOCALNRANKS, or SLURM_LOCALID; the host's index is SLURM_NODEID or GROUP_RANK. Where Slurm
-// and PMI agree on rank and size, the launcher is Slurm (`srun --mpi=pmi2`). `banyan run` sets BANYAN_* for all of it.
+// `banyan run` sets BANYAN_* for all of it. Where the table names BANYAN_*, it has to be set. Where Slurm and PMI agree
+// on rank and size, the launcher is Slurm (`srun --mpi=pmi2`).
 //
 // A port made from the job id lies in 20000-29999: below the ports that Linux gives to clients (32768-60999), and
 // different for two jobs of one host with a chance of 9,999 in 10,000. When it is taken all the same, rank 0 says so
@@ -45,7 +56,11 @@ enum class Transport : std::uint8_t {
   tcp,        // TCP everywhere, and every rank stands in the tree as if it were a host of its own
 };
 
-// From this level on, what happens is logged to standard error. `debug` adds what only developers want to know.
+// What is logged to standard error; each level has what follows it, too. Errors are thrown and not logged, so nothing
+// is logged at `error` in this version: it is as quiet as `off`.
+//   warning: what somebody should see to though the job goes on (no secret, a rank that was refused)
+//   info:    when the job had formed, and why it is over when it failed
+//   debug:   what went wrong in a destructor, which can't throw
 enum class LogLevel : std::uint8_t { debug, info, warning, error, off };
 
 struct Options {
@@ -71,7 +86,9 @@ struct Options {
   bool allow_no_secret = false;
 
   // ---- The hosts.
-  int local_rank = -1;    // BANYAN_LOCAL_RANK: among the ranks of this host; -1: unknown
+  // BANYAN_LOCAL_RANK: place among the ranks of this host; -1: unknown. It is here for the program itself (which device
+  // to take, what to log); Banyan checks that it is below local_size and needs only that.
+  int local_rank = -1;
   int local_size = 0;     // BANYAN_LOCAL_SIZE: ranks on this host; 0: unknown. Knowing it saves messages at the start
   std::string host_name;  // BANYAN_HOST_NAME: for people; empty: what the system says
   // BANYAN_HOST_ID: ranks with the same id share a host (they can reach each other through Unix sockets). Empty: made
