@@ -56,8 +56,8 @@ enum class Transport : std::uint8_t {
   tcp,        // TCP everywhere, and every rank stands in the tree as if it were a host of its own
 };
 
-// What is logged to standard error; each level has what follows it, too. Errors are thrown and not logged, so nothing
-// is logged at `error` in this version: it is as quiet as `off`.
+// What is logged to standard error; each level has what follows it, too. Failures are thrown, so nothing is logged at
+// `error` in this version: it is as quiet as `off`.
 //   warning: what somebody should see to though the job goes on (no secret, a rank that was refused)
 //   info:    when the job had formed, and why it is over when it failed
 //   debug:   what went wrong in a destructor, which can't throw
