@@ -8,8 +8,8 @@ packages_of() {
     build) echo g++ cmake make ninja-build pkg-config libasio-dev libsodium-dev libfmt-dev libspdlog-dev libcli11-dev \
                 nlohmann-json3-dev libxxhash-dev ;;
     # Open MPI is there because one end-to-end test starts a job under mpirun.
-    test) echo libgtest-dev libgmock-dev librapidcheck-dev python3 openmpi-bin ;;
-    bench) echo libbenchmark-dev python3-matplotlib python3-numpy ;;
+    test) echo libgtest-dev libgmock-dev python3 openmpi-bin ;;
+    bench) echo python3-matplotlib ;;
     check) echo git clang clang-format clang-tidy ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
     terminals) echo tmux ;;
