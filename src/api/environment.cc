@@ -12,6 +12,7 @@
 #include "api/parse.hh"
 #include "api/secret.hh"
 #include "base/limits.hh"
+#include "driver/asio/rank_options.hh"
 
 namespace banyan::api {
 namespace {
@@ -121,7 +122,7 @@ void read_launcher(const Environment& environment, Options& options) {
   if (options.host_index < 0) options.host_index = launcher->host_index;
   if (options.job_id.empty()) options.job_id = launcher->job_id;
   if (options.rendezvous.empty() && !launcher->root_host.empty() && !options.job_id.empty()) {
-    options.rendezvous = join_host_and_port(launcher->root_host, port_of(parse_job_id(options.job_id)));
+    options.rendezvous = driver::join_host_and_port(launcher->root_host, port_of(parse_job_id(options.job_id)));
   }
 }
 

@@ -8,7 +8,7 @@
 #include "api/environment.hh"
 #include "api/handle_implementation.hh"
 #include "api/job.hh"
-#include "api/parse.hh"
+#include "driver/asio/rank_options.hh"
 
 namespace banyan {
 
@@ -29,7 +29,7 @@ void HierarchicalBootstrap::init(int rank, int total_ranks, const std::string& a
   Options options = api::process_options_from(api::Environment::of_process());
   options.rank = rank;
   options.world_size = total_ranks;
-  options.rendezvous = api::join_host_and_port(address, port);
+  options.rendezvous = driver::join_host_and_port(address, port);
   init(std::move(options));
 }
 

@@ -1,6 +1,5 @@
 #include "api/parse.hh"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -79,11 +78,6 @@ std::vector<std::string> split_list(std::string_view text) {
     text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
   }
   return parts;
-}
-
-std::string join_host_and_port(std::string_view host, int port) {
-  const bool bare_v6 = host.find(':') != std::string_view::npos && !host.starts_with('[');
-  return (bare_v6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::to_string(port);
 }
 
 std::optional<std::string> first_slurm_host(std::string_view list) {

@@ -20,8 +20,6 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text);             // 
 std::optional<std::pair<int, int>> parse_port_range(std::string_view text);  // "5000-5100", "5000"
 // The parts between commas, without the spaces around them; empty parts are left out.
 std::vector<std::string> split_list(std::string_view text);
-// "node1:4242", "[::1]:4242": brackets are put around an IPv6 address that has none.
-std::string join_host_and_port(std::string_view host, int port);
 
 // The first host of a Slurm node list: "n1" of "n1,n2", "rack02n07" of "rack[02-04]n[07,09],gpu1".
 std::optional<std::string> first_slurm_host(std::string_view list);

@@ -53,12 +53,6 @@ TEST(Parse, a_list_is_split_at_commas) {
   EXPECT_TRUE(split_list(" , ").empty());
 }
 
-TEST(Parse, an_ipv6_address_gets_the_brackets_that_it_lacks) {
-  EXPECT_EQ(join_host_and_port("node1", 42), "node1:42");
-  EXPECT_EQ(join_host_and_port("::1", 42), "[::1]:42");
-  EXPECT_EQ(join_host_and_port("[::1]", 42), "[::1]:42");
-}
-
 TEST(Parse, the_first_host_of_a_slurm_list_is_found_behind_brackets) {
   EXPECT_EQ(first_slurm_host("n1"), "n1");
   EXPECT_EQ(first_slurm_host("n1,n2"), "n1");

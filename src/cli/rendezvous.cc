@@ -4,10 +4,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,11 +20,7 @@ namespace {
 // Every rank of a job may knock before rank 0 accepts its first; the kernel cuts this to net.core.somaxconn.
 constexpr int kBacklog = 4096;
 
-std::string join(const std::string& host, unsigned port) {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
-}
-
-unsigned port_of(const Descriptor& socket) {
+std::uint16_t port_of(const Descriptor& socket) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
@@ -33,16 +30,16 @@ unsigned port_of(const Descriptor& socket) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
-Error cannot_listen(const HostPort& host_port, const std::string& why) {
-  return Error(kExitOwnFailure, fmt::format("cannot listen on {}:{}: {}", host_port.host, host_port.port, why));
+Error cannot_listen(const driver::HostAndPort& host_port, const std::string& why) {
+  return Error(kExitOwnFailure, fmt::format("cannot listen on {}: {}", host_port.to_string(), why));
 }
 
-TakenPort bind_to(const HostPort& host_port) {
+TakenPort bind_to(const driver::HostAndPort& host_port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* answer = nullptr;
-  const int error = ::getaddrinfo(host_port.host.c_str(), host_port.port.c_str(), &hints, &answer);
+  const int error = ::getaddrinfo(host_port.host.c_str(), std::to_string(host_port.port).c_str(), &hints, &answer);
   if (error != 0) throw cannot_listen(host_port, ::gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answer, &::freeaddrinfo);
 
@@ -55,34 +52,23 @@ TakenPort bind_to(const HostPort& host_port) {
     throw cannot_listen(host_port,
                         std::strerror(errno) + std::string(elsewhere ? " (rank 0 runs on this machine)" : ""));
   }
-  taken.address = join(host_port.host, port_of(taken.socket));
+  taken.address = driver::HostAndPort{host_port.host, port_of(taken.socket)}.to_string();
   return taken;
 }
 
 }  // namespace
 
-HostPort parse_host_port(const std::string& text) {
-  const auto bad = [&] { return Error(kExitBadInput, fmt::format("'{}' is not HOST:PORT", text)); };
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) throw bad();
-  HostPort host_port{text.substr(0, colon), text.substr(colon + 1)};
-  if (host_port.host.starts_with('[') && host_port.host.ends_with(']')) {
-    host_port.host = host_port.host.substr(1, host_port.host.size() - 2);
-  } else if (host_port.host.find(':') != std::string::npos) {
-    throw Error(kExitBadInput, fmt::format("'{}' is not HOST:PORT: an IPv6 address stands in brackets", text));
-  }
-  const bool digits = !host_port.port.empty() && host_port.port.size() <= 5 &&
-                      std::ranges::all_of(host_port.port, [](char c) { return c >= '0' && c <= '9'; });
-  if (host_port.host.empty() || !digits || std::stoul(host_port.port) > 65535) throw bad();
-  return host_port;
+driver::HostAndPort parse_host_port(const std::string& text) {
+  if (auto host_port = driver::HostAndPort::parse(text)) return *std::move(host_port);
+  throw Error(kExitBadInput, fmt::format("'{}' is not HOST:PORT; an IPv6 address stands in brackets", text));
 }
 
-TakenPort listen_on(const HostPort& host_port) {
+TakenPort listen_on(const driver::HostAndPort& host_port) {
   TakenPort taken = bind_to(host_port);
   if (::listen(taken.socket.get(), kBacklog) != 0) throw cannot_listen(host_port, std::strerror(errno));
   return taken;
 }
 
-TakenPort hold_port(const std::string& host) { return bind_to({host, "0"}); }
+TakenPort hold_port(const std::string& host) { return bind_to({host, 0}); }
 
 }  // namespace banyan::cli

@@ -5,16 +5,12 @@
 #include <string>
 
 #include "cli/descriptor.hh"
+#include "driver/asio/rank_options.hh"
 
 namespace banyan::cli {
 
-struct HostPort {
-  std::string host;
-  std::string port;
-};
-
 // "10.0.0.1:4242", "[fe80::1]:4242", "node7:0". Throws Error with 2 when it is none.
-HostPort parse_host_port(const std::string& text);
+driver::HostAndPort parse_host_port(const std::string& text);
 
 struct TakenPort {
   Descriptor socket;
@@ -22,7 +18,7 @@ struct TakenPort {
 };
 
 // A listening socket for rank 0 to inherit. Connections queue in it from now on, before rank 0 even runs.
-TakenPort listen_on(const HostPort& host_port);
+TakenPort listen_on(const driver::HostAndPort& host_port);
 
 // A port of that host which is held, and not listened on. While the socket stays open the kernel gives the port to
 // nobody who asks for any port, and a leader that asks for this one with SO_REUSEADDR gets it.

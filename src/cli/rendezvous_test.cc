@@ -10,10 +10,10 @@ namespace {
 
 TEST(ParseHostPort, names_ipv4_and_bracketed_ipv6_are_understood) {
   EXPECT_EQ(parse_host_port("node7:4242").host, "node7");
-  EXPECT_EQ(parse_host_port("node7:4242").port, "4242");
+  EXPECT_EQ(parse_host_port("node7:4242").port, 4242);
   EXPECT_EQ(parse_host_port("10.0.0.1:0").host, "10.0.0.1");
   EXPECT_EQ(parse_host_port("[::1]:65535").host, "::1");
-  EXPECT_EQ(parse_host_port("[::1]:65535").port, "65535");
+  EXPECT_EQ(parse_host_port("[::1]:65535").port, 65535);
 }
 
 TEST(ParseHostPort, anything_else_is_bad_input) {

@@ -18,6 +18,7 @@
 #include "cli/process.hh"
 #include "cli/rendezvous.hh"
 #include "cli/signals.hh"
+#include "driver/asio/clock.hh"
 
 namespace banyan::cli {
 namespace {
@@ -34,8 +35,6 @@ constexpr Duration kSweepPatience = std::chrono::seconds(5);
 constexpr std::uint64_t kDescriptorsPerRank = 3;
 constexpr std::uint64_t kDescriptorsPerRankWithoutPrefix = 1;
 constexpr std::uint64_t kOtherDescriptors = 64;
-
-Time clock_now() { return Time(std::chrono::steady_clock::now().time_since_epoch()); }
 
 Duration seconds(double count) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count)); }
 
@@ -96,10 +95,10 @@ int Supervisor::run() {
     environments_.emplace(job_);
     check_descriptors(job_, options_);
   } catch (const Error& error) {
-    fail(error, clock_now());
+    fail(error, driver::now());
   }
   while (!finished()) {
-    const Time now = clock_now();
+    const Time now = driver::now();
     start_more_ranks(now);
     console_.flush();
     wait_for_events(now);
@@ -107,7 +106,7 @@ int Supervisor::run() {
       kill_descendants(kSweepPatience);
       return kExitOwnFailure;
     }
-    const Time then = clock_now();
+    const Time then = driver::now();
     take_signals(then);
     take_exits(then);
     escalate(then);
@@ -122,7 +121,7 @@ int Supervisor::run() {
 // --- starting --------------------------------------------------------------------------------------------------------
 
 void Supervisor::take_ports() {
-  const HostPort host_port = parse_host_port(options_.rendezvous);
+  const driver::HostAndPort host_port = parse_host_port(options_.rendezvous);
   TakenPort rendezvous = listen_on(host_port);
   job_.rendezvous = rendezvous.address;
   rendezvous_ = std::move(rendezvous.socket);

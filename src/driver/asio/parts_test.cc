@@ -31,6 +31,12 @@ TEST(HostAndPort, refuses_what_could_mean_two_things_or_nothing) {
   }
 }
 
+TEST(HostAndPort, an_ipv6_address_gets_the_brackets_that_it_lacks) {
+  EXPECT_EQ(join_host_and_port("node1", 42), "node1:42");
+  EXPECT_EQ(join_host_and_port("::1", 42), "[::1]:42");
+  EXPECT_EQ(join_host_and_port("[::1]", 42), "[::1]:42");
+}
+
 TEST(Resolver, answers_numbers_and_localhost_at_once) {
   EXPECT_EQ(Resolver::at_once({"10.1.2.3", 99})->addresses.front().endpoint().to_string(), "10.1.2.3:99");
   EXPECT_EQ(Resolver::at_once({"fe80::2", 99})->addresses.front().endpoint().to_string(), "[fe80::2]:99");

@@ -2,11 +2,13 @@
 
 #include <charconv>
 
+#include <fmt/format.h>
+
 namespace banyan::driver {
 
-std::string HostAndPort::to_string() const {
-  const bool bare_six = host.find(':') != std::string::npos;
-  return (bare_six ? "[" + host + "]" : host) + ":" + std::to_string(port);
+std::string join_host_and_port(std::string_view host, int port) {
+  const bool bare_six = host.find(':') != std::string_view::npos && !host.starts_with('[');
+  return bare_six ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
 std::optional<HostAndPort> HostAndPort::parse(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/failure.hh"
@@ -13,12 +14,15 @@
 
 namespace banyan::driver {
 
+// "node1:4242", "[::1]:4242": brackets are put around an IPv6 address that has none. Any number is written as it is.
+std::string join_host_and_port(std::string_view host, int port);
+
 struct HostAndPort {
   std::string host;  // a name or a numeric address, IPv6 without brackets
   std::uint16_t port = 0;
 
-  std::string to_string() const;  // "node1:4242", "[::1]:4242"
-  // Reads "host:port", "[v6]:port" or "v6:port" is refused; none when it is neither.
+  std::string to_string() const { return join_host_and_port(host, port); }
+  // Reads "host:port" and "[v6]:port"; none when it is neither. "v6:port" is refused.
   static std::optional<HostAndPort> parse(std::string_view text);
 };
 
