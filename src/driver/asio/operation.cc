@@ -28,7 +28,7 @@ int Operation::descriptor() {
   return descriptor_;
 }
 
-void Operation::on_done(std::function<void(Outcome&)> callback) {
+void Operation::on_done(std::function<void(const Outcome&)> callback) {
   if (!forked()) {
     const std::lock_guard lock(loop_->mutex());
     if (!done()) {
@@ -41,7 +41,7 @@ void Operation::on_done(std::function<void(Outcome&)> callback) {
 
 void Operation::complete(Outcome outcome) {
   if (done()) return;
-  std::function<void(Outcome&)> callback;
+  std::function<void(const Outcome&)> callback;
   {
     std::unique_lock lock(loop_->mutex(), std::defer_lock);
     if (!forked()) lock.lock();

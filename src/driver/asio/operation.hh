@@ -45,15 +45,13 @@ class Operation {
 
   // Valid once done() is true, unchanging from then on.
   const Outcome& outcome() const { return *outcome_; }
-  // Moves the outcome out; at most once, by the only reader.
-  Outcome take() { return std::move(*outcome_); }
 
   // A descriptor that becomes readable when the operation is done, for poll, epoll and io_uring. Made at the first
   // call, owned by the operation (don't close it, don't read it); -1 when there is none to be had.
   int descriptor();
   // Calls `callback` once, when done: at once in this thread, or later in the thread that drives the runtime. At most
-  // one callback per operation. It must not block; it may move the outcome out when nobody else reads it.
-  void on_done(std::function<void(Outcome&)> callback);
+  // one callback per operation. It must not block.
+  void on_done(std::function<void(const Outcome&)> callback);
 
   // For the driver: ends the operation. The first outcome counts.
   void complete(Outcome outcome);
@@ -64,7 +62,7 @@ class Operation {
   // The rest is guarded by the loop's mutex until done. In a child of fork() nobody locks that: its copy may be locked
   // for ever, by a thread that the child has not.
   std::optional<Outcome> outcome_;
-  std::function<void(Outcome&)> callback_;
+  std::function<void(const Outcome&)> callback_;
   int descriptor_ = -1;
 };
 

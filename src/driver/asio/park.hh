@@ -15,7 +15,6 @@ class Park {
 
   // Once, before the rest. False when the system has no descriptor left.
   bool open();
-  bool is_open() const { return timer_ >= 0; }
   // Whoever waits goes on after this time, once. Any thread.
   void release_after(Duration time);
   void wait();
