@@ -5,9 +5,7 @@
 //
 // Prints one line of JSON: how long each part took on the slowest rank, and the most descriptors and memory that were
 // ever in use. Both ends of each connection stand here, so the descriptors are twice those of a job on real hosts.
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -33,8 +31,8 @@ namespace {
 using banyan::Handle;
 using banyan::HierarchicalBootstrap;
 using banyan::Options;
-using banyan::bench::checked;
 using banyan::bench::kPatience;
+using banyan::bench::listen_on_a_free_port;
 using Clock = std::chrono::steady_clock;
 
 struct Shape {
@@ -93,20 +91,6 @@ class DescriptorWatch {
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
-
-// A socket on a free port of loopback, and the port.
-std::pair<int, int> listen_on_a_free_port() {
-  const int listener = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  sockaddr_in address{};
-  socklen_t length = sizeof(address);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  checked(::bind(listener, generic, length), "bind");
-  checked(::listen(listener, SOMAXCONN), "listen");
-  checked(::getsockname(listener, generic, &length), "getsockname");
-  return {listener, ntohs(address.sin_port)};
-}
 
 std::vector<HierarchicalBootstrap> initialised(const Shape& shape) {
   const auto [listener, port] = listen_on_a_free_port();

@@ -8,7 +8,9 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,10 +23,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace banyan::bench {
@@ -44,6 +46,20 @@ inline std::int64_t cpu_ns(clockid_t clock) {
   timespec now{};
   checked(::clock_gettime(clock, &now), "clock_gettime");
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+// A socket on a free port of loopback, and the port.
+inline std::pair<int, int> listen_on_a_free_port() {
+  const int listener = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  sockaddr_in address{};
+  socklen_t length = sizeof(address);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  checked(::bind(listener, generic, length), "bind");
+  checked(::listen(listener, SOMAXCONN), "listen");
+  checked(::getsockname(listener, generic, &length), "getsockname");
+  return {listener, ntohs(address.sin_port)};
 }
 
 struct Sample {

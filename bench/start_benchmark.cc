@@ -5,15 +5,11 @@
 //
 // Run 0 is cold: the process's first call of Banyan. The 20 that follow form one job each in the same processes, while
 // the first one stays open. Rank 0 prints a line of JSON for each run. One machine only: the ranks share memory.
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
@@ -23,7 +19,7 @@ namespace {
 
 using banyan::HierarchicalBootstrap;
 using banyan::Options;
-using banyan::bench::checked;
+using banyan::bench::listen_on_a_free_port;
 using banyan::bench::SharedRun;
 
 std::string blob_of(int rank) {
@@ -36,20 +32,6 @@ bool has_whole_table(const HierarchicalBootstrap& job) {
     if (job.peer_blob(rank) != blob_of(rank)) return false;
   }
   return true;
-}
-
-// A socket on a free port of loopback, and the port.
-std::pair<int, int> listen_on_a_free_port() {
-  const int listener = checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  sockaddr_in address{};
-  socklen_t length = sizeof(address);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  checked(::bind(listener, generic, length), "bind");
-  checked(::listen(listener, SOMAXCONN), "listen");
-  checked(::getsockname(listener, generic, &length), "getsockname");
-  return {listener, ntohs(address.sin_port)};
 }
 
 // The options of job number `run`, which meets at a place that rank 0 chooses.

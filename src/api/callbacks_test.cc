@@ -1,19 +1,19 @@
 // What a callback of Handle::on_done may do: it runs in whichever thread drives Banyan just then.
+#include <functional>
 #include <future>
 #include <memory>
-#include <string>
 #include <thread>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <banyan/hierarchical_bootstrap.hpp>
+
+#include "api/job_of_threads.hh"
 
 namespace banyan::api {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::HasSubstr;
 
 std::shared_ptr<HierarchicalBootstrap> job_of_one() {
   auto job = std::make_shared<HierarchicalBootstrap>();
@@ -26,16 +26,6 @@ std::shared_ptr<HierarchicalBootstrap> job_of_one() {
 void call_back(HierarchicalBootstrap& job, std::function<void()> body) {
   job.begin_recv(0).on_done(std::move(body));
   job.begin_send(0, "x");
-}
-
-void expect_misuse(const std::string& text, const std::function<void()>& call) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::misuse) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(text));
-  }
 }
 
 TEST(Callbacks, ask_the_job_while_another_thread_asks_for_its_statistics) {

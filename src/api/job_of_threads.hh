@@ -1,4 +1,4 @@
-// For tests: the ranks of a job as threads of this process.
+// For tests: the ranks of a job as threads of this process, and what an error of theirs must be.
 #pragma once
 
 #include <netinet/in.h>
@@ -11,6 +11,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
@@ -73,6 +76,21 @@ inline void run_job(int world_size, const std::function<void(HierarchicalBootstr
     body(job);
     job.close();
   });
+}
+
+// Expects that `call` throws an Error with this code and with `text` in its what().
+inline void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& call) {
+  try {
+    call();
+    ADD_FAILURE() << "no error; expected " << text;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(text));
+  }
+}
+
+inline void expect_misuse(const std::string& text, const std::function<void()>& call) {
+  expect_error(ErrorCode::misuse, text, call);
 }
 
 }  // namespace banyan::api

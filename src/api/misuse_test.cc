@@ -1,8 +1,6 @@
 // Calls out of order and calls that fail: what the caller is told, and that nothing else changes.
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <functional>
 #include <future>
 #include <string>
 
@@ -18,20 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-
-void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& call) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_THAT(error.what(), HasSubstr(text));
-  }
-}
-
-void expect_misuse(const std::string& text, const std::function<void()>& call) {
-  expect_error(ErrorCode::misuse, text, call);
-}
 
 TEST(Misuse, before_init_nothing_works) {
   HierarchicalBootstrap job;
