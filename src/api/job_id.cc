@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "base/bytes.hh"
 #include "base/digest.hh"
 
@@ -29,12 +31,8 @@ std::string hashed_job_id(std::initializer_list<std::string_view> parts) {
 }
 
 std::string to_string(const JobId& job) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
-  for (const std::byte byte : job.bytes) {
-    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
-    text += kDigits[std::to_integer<unsigned>(byte) & 15];
-  }
+  for (const std::byte byte : job.bytes) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
   return text;
 }
 
