@@ -1,8 +1,6 @@
 #include "api/configure.hh"
 
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "api/job_id.hh"
 #include "api/parse.hh"

@@ -1,8 +1,6 @@
 // From what the user says to what the driver and the engine are told.
 #pragma once
 
-#include <chrono>
-
 #include <banyan/options.hpp>
 
 #include "base/time.hh"

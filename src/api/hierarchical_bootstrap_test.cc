@@ -2,7 +2,6 @@
 #include <poll.h>
 
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 

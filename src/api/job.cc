@@ -1,8 +1,8 @@
 #include "api/job.hh"
 
 #include <exception>
-#include <optional>
 #include <system_error>
+#include <utility>
 #include <variant>
 
 #include <fmt/format.h>

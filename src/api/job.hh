@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <memory>
-#include <string>
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>

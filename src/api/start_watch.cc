@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "driver/asio/runtime.hh"
+#include "driver/asio/clock.hh"
 #include "wire/table.hh"
 
 namespace banyan::api {

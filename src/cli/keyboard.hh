@@ -4,7 +4,6 @@
 
 #include <poll.h>
 
-#include <cstddef>
 #include <string>
 #include <vector>
 

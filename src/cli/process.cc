@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 
 namespace banyan::cli {
 namespace {

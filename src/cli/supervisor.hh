@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <vector>
 

@@ -3,8 +3,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <memory>

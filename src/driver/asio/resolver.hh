@@ -3,7 +3,6 @@
 // waited for, so that a dead name server can't keep a process from ending.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>

@@ -10,7 +10,6 @@
 // parent's ranks: their functions fail with FailureCode::misuse there; Runtime::instance() is fresh.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -2,7 +2,6 @@
 // that are begun and left to themselves.
 #pragma once
 
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <system_error>
