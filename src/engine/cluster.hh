@@ -38,7 +38,7 @@ class Cluster {
     std::unique_ptr<Engine> engine;
     bool started = false;
     bool alive = true;
-    bool exited = false;  // after it closed or failed, as a program does that lets the exception end it
+    bool exited = false;  // after it closed
     bool frozen = false;
     std::shared_ptr<const wire::Table> table;  // once formed
     std::optional<Failure> failed;
@@ -280,16 +280,16 @@ class Cluster {
   void carry_out(std::size_t i, node::effect::Failed& failed) {
     if (processes_[i].failed) fault(i, "fails twice");
     processes_[i].failed = failed.failure;
-    if (random_.below(2) == 0) return;
+    // Half of the programs let the exception end them, which closes the rank.
+    if (random_.below(2) == 0 || processes_[i].closing) return;
     later([this, i] {
-      processes_[i].exited = true;
-      close_all(i, [] { return false; });
+      if (!processes_[i].closing) call(i, node::Close{});
     });
   }
   void carry_out(std::size_t i, node::effect::Notice& notice) { processes_[i].notices.push_back(notice); }
   void carry_out(std::size_t i, node::Completion& completion) {
     if (processes_[i].closing == completion.id && std::holds_alternative<Payload>(completion.result)) {
-      processes_[i].closed = true;
+      processes_[i].closed = !processes_[i].failed;
       // The driver lets go of the engine there and then, of what it had handed over a little later.
       later([this, i] {
         processes_[i].exited = true;

@@ -208,9 +208,8 @@ Event Session::on_reject(const Payload& body) {
   const bool proven = state_ == State::authenticated;
   std::string text = proven ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
   broken.failure = Failure{reject->code, proven ? reject->phase : Phase::join, {}, {}, std::move(text)};
-  // Honest peers judge these after the proof. Said before, they end nobody's search.
-  const bool early = reject->code == FailureCode::wrong_world_size || reject->code == FailureCode::duplicate_rank;
-  if (early && !proven) broken.failure.code = FailureCode::unreachable;
+  // Honest peers judge the world size after the proof. Said before, it ends nobody's search.
+  if (!proven && reject->code == FailureCode::wrong_world_size) broken.failure.code = FailureCode::unreachable;
   if (raw(reject->from) < identity_->world_size) broken.failure.ranks = RankSet::single(reject->from);
   broken.rejected_by_peer = true;
   if (proven) broken.peer = peer_;
