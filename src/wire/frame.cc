@@ -38,7 +38,23 @@ const char* to_string(FrameError error) {
   return "unknown";
 }
 
+namespace {
+
+// A slice costs its own bytes and keeps the whole block alive that it was received into. The bytes of a frame that
+// comes in one go lie in one block or two.
+constexpr std::size_t kMostSlices = 8;
+
+Payload in_few_slices(Payload bytes) { return bytes.slice_count() > kMostSlices ? Payload(bytes.flatten()) : bytes; }
+
+}  // namespace
+
 std::variant<std::monostate, Frame, FrameError> FrameDecoder::next() {
+  auto result = cut_next();
+  if (std::holds_alternative<std::monostate>(result)) pending_ = in_few_slices(std::move(pending_));
+  return result;
+}
+
+std::variant<std::monostate, Frame, FrameError> FrameDecoder::cut_next() {
   if (pending_.size() < kFrameHeaderBytes) return std::monostate{};
   const Slice header = pending_.part(0, kFrameHeaderBytes).flatten();
   Reader reader(header.bytes());
@@ -54,7 +70,7 @@ std::variant<std::monostate, Frame, FrameError> FrameDecoder::next() {
   if (flags != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
   if (to_string(frame.kind) == nullptr) return FrameError::unknown_kind;
   if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
-  frame.body = pending_.part(kFrameHeaderBytes, length);
+  frame.body = in_few_slices(pending_.part(kFrameHeaderBytes, length));
   const std::size_t used = kFrameHeaderBytes + length;
   pending_ = pending_.part(used, pending_.size() - used);
   return frame;

@@ -106,7 +106,8 @@ std::optional<WithTail<Message>> decode_with_tail(const Payload& body) {
 enum class FrameError : std::uint8_t { too_long, reserved_bits_set, unknown_kind };
 const char* to_string(FrameError error);
 
-// Cuts a byte stream into frames. Holds at most one incomplete frame of bounded length.
+// Cuts a byte stream into frames. Holds at most one incomplete frame of bounded length. However small the pieces that a
+// stream comes in, a frame's body and what is held of an incomplete one are at most 8 slices: more are copied into one.
 class FrameDecoder {
  public:
   // The limit of the whole frame; raised once the peer is authenticated.
@@ -117,8 +118,11 @@ class FrameDecoder {
   // The next whole frame; none: more bytes are needed; an error: the stream can't be used any more.
   std::variant<std::monostate, Frame, FrameError> next();
   std::size_t buffered() const { return pending_.size(); }
+  std::size_t buffered_slices() const { return pending_.slice_count(); }
 
  private:
+  std::variant<std::monostate, Frame, FrameError> cut_next();
+
   Payload pending_;
   std::size_t limit_;
 };

@@ -88,6 +88,26 @@ TEST(FrameDecoder, nothing_comes_out_before_the_last_byte) {
   EXPECT_TRUE(std::holds_alternative<Frame>(decoder.next()));
 }
 
+TEST(FrameDecoder, bytes_that_trickle_in_are_put_together) {
+  const std::string bytes = frame_of(std::string(5000, 'x')).to_string();
+  FrameDecoder decoder(kMaxFrameBytes);
+  for (const char byte : bytes) {
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(decoder.next()));
+    EXPECT_LE(decoder.buffered_slices(), 8u);
+    decoder.push(Slice::copy(std::string(1, byte)));
+  }
+  const auto trickled = std::get<Frame>(decoder.next());
+  EXPECT_LE(trickled.body.slice_count(), 8u);
+  EXPECT_EQ(trickled.body.to_string(), std::string(5000, 'x'));
+  // And if nobody looks meanwhile.
+  for (const char byte : bytes) decoder.push(Slice::copy(std::string(1, byte)));
+  EXPECT_EQ(std::get<Frame>(decoder.next()).body.slice_count(), 1u);
+  // What comes in few pieces is not copied.
+  const Payload large = frame_of(std::string(5000, 'x'));
+  for (std::size_t i = 0; i < large.slice_count(); ++i) decoder.push(large.slice(i));
+  EXPECT_EQ(std::get<Frame>(decoder.next()).body.slice(0).data(), large.slice(large.slice_count() - 1).data());
+}
+
 TEST(FrameDecoder, a_frame_as_long_as_the_limit_passes_and_one_byte_more_is_refused_from_its_header_alone) {
   const std::string most(kMaxUnauthenticatedFrameBytes - kFrameHeaderBytes, 'x');
   FrameDecoder decoder(kMaxUnauthenticatedFrameBytes);
