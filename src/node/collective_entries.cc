@@ -56,8 +56,14 @@ void EntryPacker::append(const Payload& bytes) {
   ready_.append(bytes);
 }
 
+void EntryCollector::expect_all() {
+  slots_.resize(world_size_);
+  for (auto& [rank, slot] : early_) slots_[raw(rank)] = std::move(slot);
+  early_ = {};
+}
+
 bool EntryCollector::accept(const Entry& entry, Payload bytes) {
-  Slot& slot = slots_[raw(entry.rank)];
+  Slot& slot = slot_of(entry.rank);
   if (slot.total ? slot.bytes.size() == *slot.total || *slot.total != entry.total : entry.offset != 0) return false;
   if (entry.offset != slot.bytes.size()) return false;
   slot.total = entry.total;
@@ -67,7 +73,7 @@ bool EntryCollector::accept(const Entry& entry, Payload bytes) {
 }
 
 void EntryCollector::put(Rank rank, Payload bytes) {
-  Slot& slot = slots_[raw(rank)];
+  Slot& slot = slot_of(rank);
   slot.total = bytes.size();
   slot.bytes = std::move(bytes);
   --missing_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -38,8 +39,8 @@ class EntryPacker {
   void add(Rank rank, const Payload& bytes, Emit emit) {
     PayloadCursor cursor(bytes);
     do {
-      // No entry is cut for less than the copying limit: a small one always travels whole.
-      if (size() + Entry::kBytes + std::min(cursor.remaining(), kCopyBelowBytes) > kChunkBytes) emit(take());
+      // No entry is cut for less than the shortest piece: a small one always travels whole.
+      if (size() + Entry::kBytes + std::min(cursor.remaining(), wire::kShortestPieceBytes) > kChunkBytes) emit(take());
       const std::size_t room = kChunkBytes - size() - Entry::kBytes;
       const std::size_t offset = bytes.size() - cursor.remaining();
       const std::size_t count = std::min(cursor.remaining(), room);
@@ -66,16 +67,22 @@ class EntryPacker {
   std::optional<Writer> small_;  // copied bytes that follow `ready_`
 };
 
-// Receives the bytes of every rank.
+// Receives the bytes of every rank. Until expect_all() it keeps no more than what has come: a neighbour that sends a
+// few bytes can't make it find room for all ranks, in each operation that has not been called here.
 class EntryCollector {
  public:
-  explicit EntryCollector(std::uint32_t world_size) : missing_(world_size), slots_(world_size) {}
+  explicit EntryCollector(std::uint32_t world_size) : missing_(world_size), world_size_(world_size) {}
+
+  // This rank has called: the bytes of all ranks will come. Once.
+  void expect_all();
 
   // False: these are not the next bytes of that rank.
   bool accept(const Entry& entry, Payload bytes);
   // All bytes of one rank at once, which has none yet.
   void put(Rank rank, Payload bytes);
   bool complete() const { return missing_ == 0; }
+  // Ranks that there is room for; tests ask.
+  std::size_t slots() const { return early_.size() + slots_.size(); }
   // By rank; once complete.
   std::vector<Payload> take();
 
@@ -84,8 +91,12 @@ class EntryCollector {
     std::optional<std::uint64_t> total;
     Payload bytes;
   };
+  Slot& slot_of(Rank rank) { return slots_.empty() ? early_[rank] : slots_[raw(rank)]; }
+
   std::uint32_t missing_;
-  std::vector<Slot> slots_;
+  std::uint32_t world_size_;
+  std::unordered_map<Rank, Slot> early_;  // until expect_all()
+  std::vector<Slot> slots_;               // by rank; from then on
 };
 
 }  // namespace banyan::node

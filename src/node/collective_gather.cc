@@ -43,6 +43,7 @@ void GatherAlgorithm::on_go() {
 void GatherAlgorithm::contribute() {
   if (is_collector()) {
     if (!collector_) collector_.emplace(links_.world_size());
+    collector_->expect_all();
     collector_->put(self(), unpinned(std::move(contribution_)));
     return finish_if_complete();
   }

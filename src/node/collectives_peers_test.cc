@@ -161,11 +161,14 @@ TEST_F(CollectivesPeers, entries_name_ranks_that_lie_where_they_come_from_and_by
   EXPECT_FALSE(gives(entry(below, 1, 1, 2, 1)));
   EXPECT_FALSE(gives(entry(below, 1000, 0, kEagerCollectiveBytes + 1, 1000)));
   EXPECT_FALSE(gives(entry(below, 8, 0, kMaxMessageBytes + 1, 8)));
-  EXPECT_TRUE(gives(entry(below, 1, 0, 3, 1)));
-  EXPECT_FALSE(gives(entry(below, 1, 0, 3, 1)));
-  EXPECT_FALSE(gives(entry(below, 1, 1, 4, 1)));
-  EXPECT_TRUE(gives(entry(below, 2, 1, 3, 2)));
-  EXPECT_FALSE(gives(entry(below, 0, 3, 3, 0)));
+  EXPECT_FALSE(gives(entry(below, 1, 0, 1026, 1)));
+  EXPECT_FALSE(gives(entry(below, 1023, 0, 1026, 1023)));
+  EXPECT_TRUE(gives(entry(below, 1024, 0, 1026, 1024)));
+  EXPECT_FALSE(gives(entry(below, 1024, 0, 1026, 1024)));
+  EXPECT_FALSE(gives(entry(below, 1, 1024, 1026, 1)));
+  EXPECT_FALSE(gives(entry(below, 1, 1024, 1025, 1)));
+  EXPECT_TRUE(gives(entry(below, 2, 1024, 1026, 2)));
+  EXPECT_FALSE(gives(entry(below, 0, 1026, 1026, 0)));
   EXPECT_TRUE(gives(entry(raw(child), 0)));
   EXPECT_FALSE(gives(entry(raw(child), 0)));
   EXPECT_FALSE(up(Frame(Part::data, 0, kAllgather).with(pattern(1, kMaxCollectiveTail))));
@@ -179,6 +182,7 @@ TEST_F(CollectivesPeers, entries_that_are_only_passed_on_are_checked_too) {
   EXPECT_FALSE(gives(kAllgather, {}));
   EXPECT_FALSE(gives(kAllgather, entry(5, 1)));
   EXPECT_FALSE(gives(kAllgather, entry(1, 2, 0, 2, 1)));
+  EXPECT_FALSE(gives(kAllgather, entry(raw(below_child), 1, 0, 2000, 1)));
   // Back to where it came from.
   EXPECT_FALSE(gives(rooted(CollectiveKind::gather, raw(below_child)), entry(1, 1)));
   EXPECT_FALSE(gives(rooted(CollectiveKind::scatter, raw(below_child)), entry(raw(below_child), 1)));
@@ -196,10 +200,12 @@ TEST_F(CollectivesPeers, a_part_of_a_scatter_comes_once_and_in_order) {
   EXPECT_FALSE(gives(entry(0, 1)));
   EXPECT_FALSE(gives(entry(own, 1, 1, 2, 1)));
   EXPECT_FALSE(gives(entry(own, 100, 0, kEagerCollectiveBytes + 1, 100)));
-  EXPECT_TRUE(gives(entry(own, 1, 0, 2, 1)));
-  EXPECT_FALSE(gives(entry(own, 1, 1, 3, 1)));
-  EXPECT_TRUE(gives(entry(own, 1, 1, 2, 1)));
-  EXPECT_FALSE(gives(entry(own, 0, 2, 2, 0)));
+  EXPECT_FALSE(gives(entry(own, 1, 0, 2, 1)));
+  EXPECT_FALSE(gives(entry(own, 1023, 0, 1025, 1023)));
+  EXPECT_TRUE(gives(entry(own, 1024, 0, 1025, 1024)));
+  EXPECT_FALSE(gives(entry(own, 2, 1024, 1026, 2)));
+  EXPECT_TRUE(gives(entry(own, 1, 1024, 1025, 1)));
+  EXPECT_FALSE(gives(entry(own, 0, 1025, 1025, 0)));
 }
 
 TEST_F(CollectivesPeers, vectors_have_the_size_that_the_call_says_and_keep_to_the_window) {
@@ -334,6 +340,29 @@ TEST_F(CollectivesPeers, the_root_tells_who_is_missing_when_all_have_answered_fo
   EXPECT_EQ(heard(job, kRootRank, child), Answers{});
   EXPECT_TRUE(answer(child, RankSet::single(below_child), false));
   EXPECT_EQ(heard(job, kRootRank, child), (Answers{{RankSet::single(below_child), false}}));
+}
+
+TEST(EntryCollector, it_keeps_what_has_come_and_room_for_all_ranks_only_once_this_rank_has_called) {
+  EntryCollector collector(kMaxWorldSize);
+  EXPECT_TRUE(collector.accept({Rank{7}, 2, 0, 2}, Payload::copy("hi")));
+  EXPECT_TRUE(collector.accept({Rank{3}, 1024, 0, 2000}, pattern(1, 1024)));
+  EXPECT_FALSE(collector.accept({Rank{7}, 2, 0, 2}, Payload::copy("hi")));
+  EXPECT_EQ(collector.slots(), 2u);
+
+  EntryCollector small(3);
+  EXPECT_TRUE(small.accept({Rank{2}, 1024, 0, 1026}, pattern(2, 1024)));
+  EXPECT_TRUE(small.accept({Rank{1}, 0, 0, 0}, {}));
+  small.expect_all();
+  small.put(Rank{0}, Payload::copy("own"));
+  EXPECT_FALSE(small.accept({Rank{1}, 0, 0, 0}, {}));
+  EXPECT_FALSE(small.complete());
+  EXPECT_TRUE(small.accept({Rank{2}, 2, 1024, 1026}, Payload::copy("xy")));
+  ASSERT_TRUE(small.complete());
+  const auto parts = small.take();
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].to_string(), "own");
+  EXPECT_TRUE(parts[1].empty());
+  EXPECT_EQ(parts[2].size(), 1026u);
 }
 
 // Takes true frames and changes a byte, a length or the sender now and then.

@@ -140,8 +140,10 @@ void CollectiveEntry::read(Reader& reader) {
   bytes = reader.number<std::uint32_t>();
   offset = reader.number<std::uint64_t>();
   total = reader.number<std::uint64_t>();
-  if (total > kMaxMessageBytes || offset > total || bytes > total - offset) reader.fail();
-  if (bytes == 0 && total > 0) reader.fail();
+  if (total > kMaxMessageBytes || offset > total || bytes > total - offset)
+    reader.fail();
+  else if (bytes < total - offset ? bytes < kShortestPieceBytes : bytes == 0 && total > 0)
+    reader.fail();
 }
 
 }  // namespace banyan::wire

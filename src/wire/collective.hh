@@ -74,6 +74,9 @@ struct Collective {
   void read(Reader& reader);
 };
 
+// A rank's bytes are cut into no shorter pieces, but for the last: each piece costs who keeps it a slice.
+inline constexpr std::size_t kShortestPieceBytes = 1024;
+
 // A part of one rank's bytes among those of others; the bytes follow. The tail of a data frame of gather, of scatter,
 // and of allgather on its way up is a sequence of entries. The parts of one rank come in order; a rank without bytes
 // has one entry of total 0.

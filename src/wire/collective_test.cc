@@ -54,6 +54,24 @@ TEST(Collective, parts_that_do_not_exist_and_places_beyond_the_end_are_refused) 
   EXPECT_FALSE(accepted(head));
 }
 
+TEST(CollectiveEntry, only_the_last_piece_of_a_ranks_bytes_may_be_short) {
+  const auto accepted = [](const CollectiveEntry& entry) {
+    Writer writer;
+    entry.write(writer);
+    const Slice bytes = std::move(writer).finish();
+    Reader reader(bytes.bytes());
+    CollectiveEntry().read(reader);
+    return reader.finished();
+  };
+  const std::uint32_t least = kShortestPieceBytes;
+  EXPECT_TRUE(accepted(CollectiveEntry{Rank{1}, least, 0, 1'000'000}));
+  EXPECT_FALSE(accepted(CollectiveEntry{Rank{1}, least - 1, 0, 1'000'000}));
+  EXPECT_FALSE(accepted(CollectiveEntry{Rank{1}, least - 1, 0, least}));
+  EXPECT_TRUE(accepted(CollectiveEntry{Rank{1}, 1, 999'999, 1'000'000}));
+  EXPECT_FALSE(accepted(CollectiveEntry{Rank{1}, 0, 1'000'000, 1'000'000}));
+  EXPECT_TRUE(accepted(CollectiveEntry{Rank{1}, 0, 0, 0}));
+}
+
 TEST(CallSignature, it_prints_the_call_as_a_user_would_write_it) {
   using enum CollectiveKind;
   EXPECT_EQ((CallSignature{reduce, Reduction::sum, ElementType::int32, Rank{3}, 10}).to_string(),
