@@ -282,6 +282,33 @@ TEST_F(CollectivesPeers, malformed_failures_and_lists_are_refused) {
   EXPECT_FALSE(down(Frame(Part::question, 2 * kMaxCollectivesInFlight, {})));
 }
 
+TEST_F(CollectivesPeers, failures_of_operations_long_retired_are_refused_and_others_told_once) {
+  constexpr std::uint64_t kCalls = 300;
+  for (std::uint64_t i = 0; i < kCalls; ++i) {
+    job.call_all(barrier());
+    job.run();
+  }
+  const auto told = [&](std::uint64_t sequence) {
+    Writer writer;
+    wire::write(writer, Failure{FailureCode::mismatch, Phase::running, {}, {}, "?"});
+    const bool fine = up(Frame(Part::failed, sequence, kBarrier).with(Payload(std::move(writer).finish())));
+    std::size_t frames = 0;
+    for (const Effect& effect : job.tree.effects(kRootRank).take()) {
+      const auto* send = std::get_if<effect::SendFrame>(&effect);
+      if (send != nullptr) ++frames;
+    }
+    return std::pair(fine, frames);
+  };
+  using Told = std::pair<bool, std::size_t>;
+  const std::uint64_t oldest = kCalls - 2 * kMaxCollectivesInFlight;
+  EXPECT_EQ(told(0), Told(false, 0));
+  EXPECT_EQ(told(oldest - 1), Told(false, 0));
+  for (std::uint64_t i = 0; i < 4 * kMaxCollectivesInFlight; ++i) EXPECT_EQ(told(oldest + i), Told(true, 2)) << i;
+  for (std::uint64_t i = 0; i < 4 * kMaxCollectivesInFlight; ++i) EXPECT_EQ(told(oldest + i), Told(true, 0)) << i;
+  EXPECT_EQ(told(oldest + 4 * kMaxCollectivesInFlight), Told(false, 0));
+  EXPECT_FALSE(down(Frame(Part::question, 0, {})));
+}
+
 TEST_F(CollectivesPeers, a_disputed_call_waits_for_the_roots_word_and_the_dispute_is_reported_once) {
   const CallSignature message = rooted(CollectiveKind::broadcast, 0);
   EXPECT_TRUE(down(Frame(Part::data, 0, message).place(0, 1).caller(0).with(Payload::copy("x"))));

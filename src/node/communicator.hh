@@ -117,7 +117,8 @@ class Communicator {
   void contest(Index index, Operation& operation, const Failure& failure);
   void report_left_child();
   std::map<Index, Operation>::const_iterator first_owed() const;
-  void decide(Index index, const Failure& failure);
+  // `feeder`: the link that the news came by, if it did.
+  void decide(Index index, const Failure& failure, LinkId feeder = kNoLink);
   void apply_failure(Index index, const Failure& failure);
   void break_from(Index index, const Failure& failure);
   void fail_next_after(Index index, const Failure& failure);

@@ -8,7 +8,7 @@ namespace banyan::node {
 namespace {
 
 // Sequences whose failure is remembered: all that can still be called (the windows of two neighbours), and as many
-// that frames may still be under way for.
+// that frames may still be under way for. All that is_in_time() admits, so that none is decided twice.
 constexpr std::size_t kMaxFailedKept = 4 * kMaxCollectivesInFlight;
 
 Payload tail_of(const Failure& failure) {
@@ -73,11 +73,11 @@ void Communicator::give_up_owed() {
 }
 
 // At the root.
-void Communicator::decide(Index index, const Failure& failure) {
+void Communicator::decide(Index index, const Failure& failure, LinkId feeder) {
   const bool known =
       failure.code == FailureCode::rank_left ? broken_ && broken_->from <= index : failed_.contains(index);
   if (known) return;
-  links_.send_control_down(head_of(wire::Part::failed, index, find(index)), tail_of(failure));
+  links_.send_control_down(head_of(wire::Part::failed, index, find(index)), tail_of(failure), feeder);
   apply_failure(index, failure);
 }
 

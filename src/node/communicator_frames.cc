@@ -27,11 +27,16 @@ bool Communicator::on_frame(Time now, LinkId from, const wire::Collective& head,
 
 // Nobody starts an operation outside the window, and what a neighbour knows to be retired comes to be known here before
 // anything that builds on it. But a control frame may have overtaken the news: by at most another window, for nothing
-// is retired that this rank has not started.
+// is retired that this rank has not started. Nor does it come late: whoever speaks of an operation that is not over for
+// him has started no more than a window beyond it, so that no more is retired before he is heard. Two windows are
+// granted, as on the other side; between them lie the sequences whose failure is remembered (kMaxFailedKept).
 bool Communicator::is_in_time(const wire::Collective& head) const {
   const bool overtakes =
       head.part == wire::Part::failed || head.part == wire::Part::question || head.part == wire::Part::missing;
-  return raw(head.sequence) < retired_ + (overtakes ? 2 : 1) * Index{kMaxCollectivesInFlight};
+  const Index index = raw(head.sequence);
+  if (!overtakes) return index < retired_ + kMaxCollectivesInFlight;
+  return index + 2 * Index{kMaxCollectivesInFlight} >= retired_ &&
+         index < retired_ + 2 * Index{kMaxCollectivesInFlight};
 }
 
 bool Communicator::on_vote(Time now, std::size_t child, const wire::Collective& head, const Payload& tail) {
@@ -101,7 +106,7 @@ bool Communicator::on_failed(LinkId from, const wire::Collective& head, const Pa
   const bool in_world = failure.ranks.empty() || failure.ranks.ranges().back().last < topology_.world_size();
   if (!reader.finished() || !in_world) return false;
   if (topology_.is_root()) {
-    decide(index, failure);
+    decide(index, failure, from);
   } else if (from == links_.parent()) {
     links_.send_control_down(head, tail, from);
     apply_failure(index, failure);
