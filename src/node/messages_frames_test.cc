@@ -212,6 +212,23 @@ TEST_F(MessageFrames, more_than_was_granted_is_not_kept) {
   EXPECT_EQ(rank().unexpected_bytes(), held);
 }
 
+TEST_F(MessageFrames, a_message_that_comes_byte_by_byte_is_put_together) {
+  constexpr std::uint64_t kBytes = 20'000;
+  const CallId received = cluster_.receive(R(1), R(2), 0);
+  wire::Data data = first_frame(0, kBytes);
+  hand_in(data);
+  std::string sent;
+  for (; data.offset < kBytes; ++data.offset) {
+    sent += static_cast<char>(data.offset % 251);
+    hand_in(data, Payload::copy(sent.substr(sent.size() - 1)));
+  }
+  const Completion* completion = cluster_.result(R(1), received);
+  ASSERT_NE(completion, nullptr);
+  const auto& message = std::get<Payload>(completion->result);
+  EXPECT_EQ(message.to_string(), sent);
+  EXPECT_LE(message.slice_count(), 40u);
+}
+
 TEST_F(MessageFrames, an_accepted_message_that_is_announced_again_is_accepted_again_and_delivered_once) {
   const CallId first = cluster_.receive(R(1), R(2), 0);
   const CallId second = cluster_.receive(R(1), R(2), 0);
