@@ -952,6 +952,30 @@ TEST(Ending, a_rank_that_owes_bytes_stays_until_they_have_left) {
   });
 }
 
+// A call is done when its bytes are in line; the program closes then, and lets go of the engine.
+TEST(Ending, what_calls_have_queued_leaves_before_close_is_done) {
+  for_seeds(20, [](std::uint64_t seed, Random&) {
+    Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, seed);
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed());
+    std::vector<CallId> calls;
+    for (std::size_t i = 0; i < job.size(); ++i) calls.push_back(job.call(i, gather_at_root(1'500'000)));
+    std::set<std::size_t> closing;
+    const bool over = job.run(
+        [&] {
+          for (std::size_t i = 1; i < job.size(); ++i) {
+            if (job.result(i, calls[i]) != nullptr && closing.insert(i).second) job.call(i, node::Close{});
+          }
+          return job.result(0, calls[0]) != nullptr;
+        },
+        after(job.now(), seconds(20)));
+    ASSERT_TRUE(over) << job.story();
+    ASSERT_TRUE(std::holds_alternative<std::vector<Payload>>(job.result(0, calls[0])->result)) << job.story();
+    EXPECT_FALSE(job[0].failed) << job.story();
+    job.expect_no_faults();
+  });
+}
+
 TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
   Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, 3);
   job.start_all();
@@ -1021,6 +1045,23 @@ TEST_F(Full, control_frames_that_are_passed_on_wait_for_the_next_link_too) {
   job.run_for(seconds(1));
   EXPECT_GT(job.unread(1, 0), 0u) << "the rest is not read";
   EXPECT_LT(job.unread(0, 2), 2u << 20);
+  job.run_for(seconds(23));
+  expect_lost("it has read nothing for 20 s");
+}
+
+TEST_F(Full, a_neighbour_that_asks_and_never_reads_is_not_read_any_more) {
+  job.freeze(2);
+  // From nowhere to itself: each is answered as undeliverable, on the link that it came by.
+  wire::Data data;
+  data.ends = {Rank{2}, Rank{2}, job[2].config.incarnation, job[2].config.incarnation};
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    data.sequence = Sequence{i};
+    job.forge(2, 0, wire::encode(data, Epoch{1, 1}));
+  }
+  job.run_for(seconds(2));
+  EXPECT_GT(job.unread(2, 0), 0u) << "the rest is not read";
+  EXPECT_LT(job.unread(0, 2), 5u << 20);
+  EXPECT_GT(job.unread(0, 2), 3u << 20) << "it was asked for answers";
   job.run_for(seconds(23));
   expect_lost("it has read nothing for 20 s");
 }

@@ -60,8 +60,8 @@ struct Stage {
 struct Root : Stage {
   explicit Root(std::uint32_t world_size) : Stage(0, world_size) {
     node.on_listening(Time{}, Listener::rendezvous, somewhere());
-    node.on_authenticated(Time{}, kChild, {wire::Role::child, Rank{1}, Incarnation{101}, {}}, true, somewhere());
-    EXPECT_TRUE(hears(kChild, wire::Join{Position{1}, Attachment{1}, somewhere(), "host-1", kNoRank, {}}));
+    node.on_authenticated(Time{}, kChild, {wire::Role::joiner, Rank{1}, Incarnation{101}, {}}, true, somewhere());
+    EXPECT_TRUE(hears(kChild, wire::Join{kNoPosition, Attachment{1}, somewhere(), "host-1", kNoRank, {}}));
   }
   static constexpr LinkId kChild{1};
 };
@@ -128,6 +128,32 @@ TEST(HostilePeer, places_that_no_leader_can_have_are_refused) {
   }
   Joining joining;
   EXPECT_FALSE(joining.hears(joining.link, wire::Welcome{Position{5}, 2, "host-0"})) << "not below the root";
+}
+
+TEST(HostilePeer, who_was_not_sent_to_the_root_is_refused) {
+  Root root(8);
+  const LinkId link{7};
+  root.node.on_authenticated(Time{}, link, {wire::Role::child, Rank{2}, Incarnation{102}, {}}, true, somewhere());
+  root.node.effects().take();
+  root.hears(link, wire::Join{Position{2}, Attachment{1}, somewhere(), "host-2", kNoRank, {}});
+  bool refused = false;
+  for (const Effect& effect : root.node.effects().take())
+    refused = refused || std::holds_alternative<effect::Refuse>(effect);
+  EXPECT_TRUE(refused);
+}
+
+TEST(HostilePeer, of_a_rank_with_many_connections_the_last_is_kept) {
+  Root root(8);
+  root.node.effects().take();
+  for (const std::uint64_t link : {7u, 8u, 9u}) {
+    root.node.on_authenticated(Time{}, LinkId{link}, {wire::Role::joiner, Rank{2}, Incarnation{102}, {}}, true,
+                               somewhere());
+  }
+  std::vector<LinkId> closed;
+  for (const Effect& effect : root.node.effects().take()) {
+    if (const auto* close = std::get_if<effect::CloseLink>(&effect)) closed.push_back(close->link);
+  }
+  EXPECT_EQ(closed, (std::vector{LinkId{7}, LinkId{8}}));
 }
 
 TEST(HostilePeer, a_joiner_asks_for_one_place_and_may_not_hold_its_connection) {

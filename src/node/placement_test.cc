@@ -70,6 +70,23 @@ TEST(Placement, a_registered_leader_keeps_its_place_and_a_leased_one_goes_to_who
   EXPECT_TRUE(placement.holder(P(1))->registered);
 }
 
+// Nobody sent it there: what the root has allotted since must not get mixed up with it.
+TEST(Placement, who_came_to_a_place_by_itself_and_who_is_sent_there_do_not_get_mixed_up) {
+  Placement placement(2, 8, 0, kLease);
+  EXPECT_FALSE(placement.may_take(P(3), leader(5, 1)));
+  EXPECT_TRUE(placement.claim(P(3), leader(5, 1), false));
+  for (std::uint64_t life = 2; life <= 4; ++life) {
+    EXPECT_EQ(placement.allot(kStart, leader(5, life), kNoRank)->position, P(static_cast<std::uint32_t>(life - 1)));
+  }
+  EXPECT_TRUE(placement.may_take(P(3), leader(5, 4)));
+  EXPECT_FALSE(placement.stale(Rank{5}, Incarnation{1}, {}));
+  EXPECT_TRUE(placement.allot(kStart, leader(5, 4), kRootRank).has_value());
+  EXPECT_FALSE(placement.stale(Rank{5}, Incarnation{1}, {}));
+  // A place where somebody has registered is given to nobody.
+  EXPECT_TRUE(placement.claim(P(3), leader(6), true));
+  EXPECT_EQ(placement.allot(kStart, leader(7), kNoRank)->position, P(4));
+}
+
 TEST(Placement, who_complains_gets_another_parent_and_at_last_the_reserved_place) {
   Placement placement(2, 1000, 0, kLease);
   for (std::uint32_t i = 1; i <= 6; ++i)
