@@ -42,6 +42,9 @@
 // thread for all bootstraps of the process; it runs no code of yours but Handle::on_done. Threads of yours that wait in
 // Banyan may run such callbacks too, in which nothing may block: blocking calls throw Error (misuse) there.
 //
+// Jobs: one after the other may use the same options; start() waits for the end of the last one, at most close_timeout.
+// Those that are open at the same time need job ids of their own.
+//
 // Processes: many bootstraps may live in one process, as ranks of one job or of several. They don't survive fork(): a
 // child closes its copies of Banyan's sockets at once, and calls there throw Error (misuse). It may make bootstraps of
 // its own.
