@@ -18,6 +18,8 @@ target_include_directories(banyan_asio SYSTEM PUBLIC ${ASIO_INCLUDE_DIR})
 target_link_libraries(banyan_asio PUBLIC Threads::Threads)
 target_compile_definitions(banyan_asio PUBLIC
   ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_SEPARATE_COMPILATION
+  # Asio 1.22 finds aligned_alloc only in files that include a standard header before it: all must agree on one.
+  ASIO_DISABLE_STD_ALIGNED_ALLOC
   # clang-tidy 14 reads the code too, and Asio does not notice by itself that it knows coroutines.
   $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE>)
 if(BANYAN_SANITIZE STREQUAL thread)

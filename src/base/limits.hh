@@ -34,7 +34,8 @@ inline constexpr std::uint32_t kMaxFanOut = 1024;
 // A collective's payload up to this size travels with the vote; a larger one waits until all have called.
 inline constexpr std::size_t kEagerCollectiveBytes = 64 * 1024;
 // What all ranks together send to one with their votes, in a gather, an allgather or a reduction: 64 operations in
-// flight then cost their collector 64 MiB, however many ranks there are, and 128 bytes stay eager up to 8,192 ranks.
+// flight then cost their collector 64 MiB, and about 130 bytes for each rank's part; 128 bytes stay eager up to 8,192
+// ranks.
 inline constexpr std::size_t kEagerManyToOneBytes = 1024 * 1024;
 // How many collectives of a communicator a rank may start before the oldest is known to have been called by all.
 inline constexpr std::uint32_t kMaxCollectivesInFlight = 64;

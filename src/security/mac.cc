@@ -6,7 +6,11 @@
 namespace banyan::security {
 namespace {
 
-const unsigned char* unsigned_data(Bytes bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+// libsodium takes no null pointer, not even for no bytes.
+const unsigned char* unsigned_data(Bytes bytes) {
+  static constexpr unsigned char kNothing = 0;
+  return bytes.empty() ? &kNothing : reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 }  // namespace
 
