@@ -56,20 +56,19 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
     joiner_.on_authenticated(now, link, peer);
     return after_joiner(now);
   }
+  const wire::Record* known = registry_ ? registry_->find(peer.rank) : nullptr;
+  const bool another_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
+                                      : known != nullptr && known->incarnation != peer.incarnation;
   if (failed_) {
-    // A rank's next life: the verdict is on the last one.
-    const wire::Record* known = registry_ ? registry_->find(peer.rank) : nullptr;
-    const bool next_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
-                                     : known != nullptr && known->incarnation != peer.incarnation;
-    if (next_life) return refuse(link, job_has_ended());
+    // The verdict is on its last life.
+    if (another_life) return refuse(link, job_has_ended());
     // A process that failed alone has no verdict on the job.
     if (!failed_alone_) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
     return effects_.add(effect::CloseLink{link, false});
   }
   // It came while the listener was closing: nobody is here any more.
   if (gone_) return refuse(link, job_has_ended());
-  const bool in_table = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
-  if (topology_ && !in_table) {
+  if (topology_ && another_life) {
     // The phase tells it that the job is not forming: perhaps it is one that this process has left.
     return refuse(link,
                   Failure{FailureCode::duplicate_rank,

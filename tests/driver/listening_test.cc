@@ -36,6 +36,12 @@ class Listening : public testing::TestWithParam<DriverKind> {
   // A port that was free a moment ago.
   static std::uint16_t free_port() { return RawListener(meeting(Meeting::Kind::tcp4)).where().endpoint.port; }
   static RawPeer caller(std::uint16_t port) { return RawPeer::connect({Meeting::Kind::tcp4, loopback4(port), {}}); }
+  // One that has said hello to rank 0.
+  static RawPeer greeter(std::uint16_t port) {
+    RawPeer peer = caller(port);
+    peer.send(hello(Rank{0}, job_id(1)));
+    return peer;
+  }
 };
 
 // --- where ---
@@ -275,8 +281,7 @@ TEST_P(Listening, a_thousand_silent_connections_delay_nobody) {
   std::vector<RawPeer> silent;
   for (int i = 0; i < 1000; ++i) silent.push_back(caller(port));
   const auto begin = std::chrono::steady_clock::now();
-  RawPeer honest = caller(port);
-  honest.send(hello(Rank{0}, job_id(1)));
+  RawPeer honest = greeter(port);
   rig.script->expect<input::Accepted>();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
   EXPECT_FALSE(silent.front().readable_within(std::chrono::milliseconds(0)));
@@ -290,8 +295,7 @@ TEST_P(Listening, beyond_the_limit_the_oldest_silent_connection_makes_room) {
   std::vector<RawPeer> silent;
   for (int i = 0; i < 15; ++i) silent.push_back(caller(port));
   for (std::size_t i = 0; i < 5; ++i) EXPECT_TRUE(silent[i].ends_within(kPatience));
-  RawPeer honest = caller(port);
-  honest.send(hello(Rank{0}, job_id(1)));
+  RawPeer honest = greeter(port);
   rig.script->expect<input::Accepted>();
   EXPECT_FALSE(silent.back().readable_within(std::chrono::milliseconds(20)));
 }
@@ -367,8 +371,7 @@ TEST_P(Listening, without_descriptors_callers_are_sent_off_without_spinning_and_
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     EXPECT_LT(cpu_seconds() - before, 0.1);
   }
-  RawPeer lucky = caller(port);
-  lucky.send(hello(Rank{0}, job_id(1)));
+  RawPeer lucky = greeter(port);
   rig.script->expect<input::Accepted>();
 }
 
@@ -378,8 +381,7 @@ TEST_P(Listening, without_descriptors_a_silent_connection_makes_room_for_one_tha
   RawPeer silent = caller(port);
   EXPECT_FALSE(silent.readable_within(std::chrono::milliseconds(50)));
   Scarcity scarcity(1);
-  RawPeer honest = caller(port);
-  honest.send(hello(Rank{0}, job_id(1)));
+  RawPeer honest = greeter(port);
   rig.script->expect<input::Accepted>();
   EXPECT_TRUE(silent.ends_within(kPatience));
 }
@@ -387,12 +389,10 @@ TEST_P(Listening, without_descriptors_a_silent_connection_makes_room_for_one_tha
 TEST_P(Listening, without_descriptors_a_refused_connection_makes_room_for_a_new_one) {
   Rig rig(GetParam(), options(), refuse);
   const std::uint16_t port = rig.listen(loopback4());
-  RawPeer refused = caller(port);
-  refused.send(hello(Rank{0}, job_id(1)));
+  RawPeer refused = greeter(port);
   EXPECT_EQ(refused.receive_to_end(), "no");
   Scarcity scarcity(1);
-  RawPeer honest = caller(port);
-  honest.send(hello(Rank{0}, job_id(1)));
+  RawPeer honest = greeter(port);
   EXPECT_EQ(honest.receive_to_end(), "no");
 }
 
@@ -401,12 +401,10 @@ TEST_P(Listening, without_descriptors_the_engine_is_asked_for_room) {
     if (std::holds_alternative<input::MakeRoom>(input)) script.put(engine::output::Close{LinkId{1000}, true});
   });
   const std::uint16_t port = rig.listen(loopback4());
-  RawPeer idle = caller(port);
-  idle.send(hello(Rank{0}, job_id(1)));
+  RawPeer idle = greeter(port);
   rig.script->expect<input::Accepted>();
   Scarcity scarcity(1);
-  RawPeer honest = caller(port);
-  honest.send(hello(Rank{0}, job_id(1)));
+  RawPeer honest = greeter(port);
   rig.script->expect<input::Accepted>();
   EXPECT_TRUE(idle.ends_within(kPatience));
 }
