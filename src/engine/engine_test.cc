@@ -840,6 +840,59 @@ TEST(Intruders, a_refused_duplicate_names_its_own_rank_and_not_who_refused_it) {
   expect_that_one_of_two_is_refused(true);
 }
 
+bool said(const Cluster::Process& process, const std::string& words) {
+  return std::ranges::any_of(process.notices,
+                             [&](const auto& notice) { return notice.text.find(words) != std::string::npos; });
+}
+
+TEST(Intruders, a_second_process_of_a_leaders_own_rank_is_refused_at_once_and_the_root_says_so) {
+  for_seeds(40, [](std::uint64_t seed, Random& random) {
+    Shape shape{.world_size = 6, .ranks_per_host = 2, .fan_out = 2};
+    shape.secret = random.below(2) == 0;
+    shape.job_known = random.below(2) == 0;
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all({5});
+    job.run_for(seconds(1));
+    const std::size_t second = job.start(4);
+    job.run_for(seconds(2));
+    ASSERT_TRUE(job[second].failed) << job.story();
+    EXPECT_EQ(job[second].failed->code, FailureCode::duplicate_rank) << job.story();
+    const std::string told = "a second process on host-2 was started as rank 4, which has joined already; end one";
+    EXPECT_NE(job[second].failed->text.find(told), std::string::npos) << job.story();
+    EXPECT_TRUE(said(job[4], "refused: " + told) && said(job[0], "refused: " + told)) << job.story();
+    ASSERT_TRUE(job.run_until_over(seconds(40))) << job.story();
+    EXPECT_NE(job[0].failed->text.find("; refused: a second process was started as rank 4"), std::string::npos)
+        << job.story();
+    job.expect_no_faults();
+  });
+}
+
+TEST(Intruders, a_second_process_that_was_refused_before_the_root_came_is_told_to_it) {
+  Job job({.world_size = 4, .ranks_per_host = 2}, 1);
+  const std::size_t leader = job.start(2);
+  job.run_for(seconds(1));
+  const std::size_t second = job.start(2);
+  job.run_for(seconds(1));
+  ASSERT_TRUE(job[second].failed && said(job[leader], "refused: ")) << job.story();
+  const std::size_t root = job.start(0);
+  job.start(1);
+  ASSERT_TRUE(job.run_until_over(seconds(40))) << job.story();
+  EXPECT_NE(job[root].failed->text.find("; refused: a second process was started as rank 2"), std::string::npos)
+      << job.story();
+  job.expect_no_faults();
+}
+
+TEST(Intruders, news_of_a_second_process_that_cross_the_table_end_no_job) {
+  Job job({.world_size = 3, .ranks_per_host = 1}, 3);
+  job.start_all();
+  ASSERT_TRUE(job.run_until_formed()) << job.story();
+  const Failure refused{FailureCode::duplicate_rank, Phase::join, RankSet::single(Rank{2}), "host-1", "a second one"};
+  job.forge(2, 0, wire::encode(wire::Report{Rank{2}, {}, {}, refused}, Epoch{}));
+  job.run_for(seconds(3));
+  EXPECT_TRUE(job.all([](const Cluster::Process& p) { return !p.failed; })) << job.story();
+}
+
 // A process is done with its job and begins the next one with the same id, secret and rendezvous, while others have yet
 // to close.
 TEST(Ending, the_next_job_of_the_same_ranks_forms_when_the_last_one_has_ended) {

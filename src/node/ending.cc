@@ -6,6 +6,17 @@
 #include "node/node.hh"
 
 namespace banyan::node {
+namespace {
+
+// The second processes that were refused: ranks that are missing may be among them.
+std::string refused(const std::map<Rank, Failure>& duplicates) {
+  RankSet ranks;
+  for (const auto& [rank, failure] : duplicates) ranks.insert(rank);
+  if (ranks.count() == 1) return "; refused: a second process was started as rank " + ranks.to_string();
+  return "; refused: second processes were started as ranks " + ranks.to_string();
+}
+
+}  // namespace
 
 std::string Node::host_of(Rank rank, const std::string& otherwise) const {
   if (topology_ && raw(rank) < config_.world_size) return topology_->table().host(rank);
@@ -97,6 +108,12 @@ bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
     const std::uint32_t lost = record.is_leader() ? raw(report.attachment) : raw(report.attachment) >> 16;
     return record.incarnation != report.incarnation || registered > lost;
   };
+  if (report.failure.code == FailureCode::duplicate_rank) {
+    // Not the end of anything: who came second was refused below. It may cross the table on its way.
+    if (raw(report.rank) >= config_.world_size) return false;
+    if (!topology_) note_duplicate(report.rank, report.failure, is_root());
+    return true;
+  }
   if (!is_root()) {
     // Before the table a loss follows the record that it is about, and ends where that waits to go on.
     const auto undone = [&](const Pending& p) { return p.record.rank == report.rank && !outlived(p.record); };
@@ -119,7 +136,7 @@ bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
   if (failure.code == FailureCode::timed_out && registry_ && !topology_) {
     // Whoever gave up first is not to blame: those who never came are.
     failure = timeout_failure();
-    failure.text += "; " + report.failure.text;
+    failure.text += " (" + report.failure.text + ")";
   }
   fail(now, failure);
   return true;
@@ -171,12 +188,19 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
   news.rank = child.peer.rank;
   news.incarnation = child.peer.incarnation;
   news.attachment = child.attachment;
-  news.failure = leave.gave_up
-                     ? Failure{FailureCode::timed_out, Phase::registration, leave.missing, {}, who + " stopped waiting"}
-                     : closed_early(child.peer.rank, child.host);
+  news.failure = leave.gave_up ? Failure{FailureCode::timed_out,
+                                         Phase::registration,
+                                         leave.missing,
+                                         {},
+                                         who + " has given up for the same reason"}
+                               : closed_early(child.peer.rank, child.host);
   if (is_root()) return on_report_up(now, news);
   report(now, std::move(news));
   return true;
+}
+
+std::string Node::see_whether_started() const {
+  return "; see whether they were started with this job's rendezvous " + config_.rendezvous + " and can reach it";
 }
 
 Failure Node::timeout_failure() const {
@@ -186,16 +210,16 @@ Failure Node::timeout_failure() const {
   if (is_root()) {
     failure.ranks = registry_->missing();
     failure.text = "missing " + std::to_string(failure.ranks.count()) + of + ": " + failure.ranks.to_string() +
-                   after_text + "; see whether they were started with this job's rendezvous " + config_.rendezvous +
-                   " and can reach it";
+                   after_text + see_whether_started();
+    if (!duplicates_.empty()) failure.text += refused(duplicates_);
   } else if (last_status_ && last_status_->missing_count > 0) {
     failure.ranks = last_status_->missing;
     failure.text = "missing " + std::to_string(last_status_->missing_count) + of + ": " + failure.ranks.to_string();
     if (failure.ranks.count() < last_status_->missing_count) {
       failure.text += " and " + std::to_string(last_status_->missing_count - failure.ranks.count()) + " more";
     }
-    failure.text += after_text + (last_status_->obstacle.empty() ? "; see whether they were started"
-                                                                 : "; " + last_status_->obstacle);
+    failure.text +=
+        after_text + (last_status_->obstacle.empty() ? see_whether_started() : "; " + last_status_->obstacle);
   } else if (!joiner_.obstacle().empty()) {
     failure.phase = Phase::join;
     failure.text = joiner_.obstacle() + after_text;

@@ -38,18 +38,40 @@ void Node::refuse(LinkId link, Failure failure) {
   forget_child(link);
 }
 
+// Of one rank there are two. Which is the right one nobody can say; the first stays.
+Failure Node::second_process(Phase phase, Rank rank, const std::string& host) const {
+  const std::string first_host = host_of(rank, host);
+  return Failure{FailureCode::duplicate_rank, phase, RankSet::single(rank), host,
+                 "a second process" + (host.empty() ? "" : " on " + host) + " was started as " + rank_text(rank) +
+                     ", which has joined" + (first_host == host ? "" : " from " + first_host) +
+                     " already; end one of the two, or give it a rank of its own (BANYAN_RANK)"};
+}
+
+void Node::refuse_duplicate(LinkId link, const Failure& failure) {
+  const Rank rank{failure.ranks.ranges().front().first};
+  note_duplicate(rank, failure, true);
+  refuse(link, failure);
+}
+
+// Warns of it here and at the root, once for each rank, so that nobody can fill a log. The root names those that are
+// missing: the second process was mostly meant to be one of them.
+void Node::note_duplicate(Rank rank, const Failure& failure, bool warn) {
+  if (!duplicates_.try_emplace(rank, failure).second) return;
+  if (warn) effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
+  if (joiner_.upstream() && !is_root()) report_duplicate(rank, failure);
+}
+
+// Of no life and no attachment: it is no loss of anybody.
+void Node::report_duplicate(Rank rank, const Failure& failure) {
+  effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(wire::Report{rank, {}, {}, failure}, epoch()));
+}
+
 void Node::admit_local(LinkId link, Child& child) {
   const Rank rank = child.peer.rank;
   if (const auto at = locals_.find(rank); at != locals_.end() && at->second != link) {
     const Child& known = children_.at(at->second);
     if (known.peer.incarnation != child.peer.incarnation) {
-      const Failure failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(rank), config_.host_name,
-                            "a second process on " + config_.host_name + " was started as " + rank_text(rank) +
-                                ", which has joined already"};
-      if (duplicates_.insert(rank).second) {
-        effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
-      }
-      return refuse(link, failure);
+      return refuse_duplicate(link, second_process(Phase::join, rank, config_.host_name));
     }
     // The same process, which had stopped waiting for an answer on its first connection.
     const LinkId old = at->second;
@@ -87,9 +109,7 @@ void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
   const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
   if (const wire::Record* known = registry_->find(leader.rank);
       known != nullptr && known->incarnation != leader.incarnation) {
-    return refuse(link, Failure{FailureCode::duplicate_rank, Phase::join, RankSet::single(leader.rank), join.host,
-                                rank_text(leader.rank) + " on " + join.host + " is a second one: it has joined from " +
-                                    host_of(leader.rank, "another host") + " already"});
+    return refuse_duplicate(link, second_process(Phase::join, leader.rank, join.host));
   } else if (known != nullptr) {
     // It has lost its parent since it registered. Whoever broke what is mostly known in a moment, and is then the
     // verdict.
@@ -262,14 +282,8 @@ bool Node::register_record(LinkId link, wire::Record record) {
     wire::Report refusal;
     refusal.rank = rank;
     refusal.incarnation = incarnation;
-    refusal.failure =
-        Failure{FailureCode::duplicate_rank, Phase::registration, RankSet::single(rank), record.host,
-                "a second process" + (record.host.empty() ? std::string() : " on " + record.host) + " was started as " +
-                    rank_text(rank) + ", which has joined from " + host_of(rank, "another host") + " already"};
-    // Once for each rank, so that nobody can fill a log.
-    if (duplicates_.insert(rank).second) {
-      effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + refusal.failure.text, false});
-    }
+    refusal.failure = second_process(Phase::registration, rank, record.host);
+    note_duplicate(rank, refusal.failure, true);
     if (link != kNoLink) effects_.send(link, FrameClass::control, wire::encode(refusal, Epoch{}));
     return false;
   }
@@ -312,6 +326,7 @@ void Node::upstream_changed(Time now) {
   } else {
     flush_at_ = after(now, kCoalesce);
   }
+  for (const auto& [rank, failure] : duplicates_) report_duplicate(rank, failure);
   if (held_report_) effects_.send(*registered_with_, FrameClass::data, wire::encode(*held_report_, epoch()));
   held_report_.reset();
 }

@@ -173,7 +173,10 @@ void Joiner::on_authenticated(Time now, LinkId link, const session::Peer& peer) 
   if (state == nullptr || state->link != link) return;
   if (peer.job.known()) adopted_job_ = peer.job;
   switch (state->step) {
-    case Step::local: return attach(link, peer, true);
+    case Step::local:
+      // Another process of this rank leads the host, and is about to say what it thinks of this one.
+      if (peer.rank == config_.rank) return;
+      return attach(link, peer, true);
     case Step::rendezvous: state->authenticated = true; return ask_if_ready(now);
     case Step::parent: {
       attachment_ = banyan::next(attachment_);

@@ -57,8 +57,9 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
     return after_joiner(now);
   }
   const wire::Record* known = registry_ ? registry_->find(peer.rank) : nullptr;
+  const bool own_rank = peer.rank == config_.rank;
   const bool another_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
-                                      : known != nullptr && known->incarnation != peer.incarnation;
+                                      : own_rank || (known != nullptr && known->incarnation != peer.incarnation);
   if (failed_) {
     // The verdict is on its last life.
     if (another_life) return refuse(link, job_has_ended());
@@ -79,6 +80,7 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
                               " is already in this job, which has formed; jobs that are open at the same time need "
                               "ids of their own (BANYAN_JOB_ID)"});
   }
+  if (own_rank) return refuse_duplicate(link, second_process(Phase::join, peer.rank, config_.host_name));
   if (const auto [latest, first] = latest_.try_emplace(peer.rank, link); !first) {
     const LinkId before = std::exchange(latest->second, link);
     if (const auto old = children_.find(before); old != children_.end() && !old->second.attached) {

@@ -108,6 +108,10 @@ class Node {
   bool way_stands(const wire::Record& record) const;
   void forget_child(LinkId link);
   void refuse(LinkId link, Failure failure);
+  void refuse_duplicate(LinkId link, const Failure& failure);
+  void note_duplicate(Rank rank, const Failure& failure, bool warn);
+  void report_duplicate(Rank rank, const Failure& failure);
+  Failure second_process(Phase phase, Rank rank, const std::string& host) const;
   wire::Record own_record() const;
   void upstream_changed(Time now);
   void flush_records();
@@ -134,6 +138,7 @@ class Node {
   void close(Time now, const Call& call);
   void finish_closing();
   Failure timeout_failure() const;
+  std::string see_whether_started() const;
   Failure lost_failure(Rank rank, const std::string& host, const std::string& reason) const;
   Failure job_has_ended() const;
   Failure closed_early(Rank rank, const std::string& host) const;
@@ -164,7 +169,7 @@ class Node {
   std::uint32_t acknowledged_ = 0;
   std::set<Rank> complained_;  // of a parent that can't be reached: told once for each
 
-  std::set<Rank> duplicates_;  // of which a second process was refused: told once for each
+  std::map<Rank, Failure> duplicates_;  // of which a second process was refused: told once for each
 
   // Accepted links that have yet to attach, oldest first: nobody may hold one for nothing.
   std::deque<std::pair<Time, LinkId>> unattached_;

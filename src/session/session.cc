@@ -22,10 +22,15 @@ std::string unproven_reason(FailureCode code, const std::string& who) {
   switch (code) {
     case wrong_version: return who + " speaks another protocol version; use the same Banyan everywhere";
     case wrong_job: return who + " belongs to another job; check BANYAN_JOB_ID and BANYAN_RENDEZVOUS";
-    case wrong_secret: return who + " has another job secret or none; set the same BANYAN_SECRET for all ranks";
+    case wrong_secret: return who + " has another job secret; set the same BANYAN_SECRET for all ranks";
     case unreachable: return who + " is not the rank that was expected there";
     default: return who + " refuses this connection (" + banyan::to_string(code) + ")";
   }
+}
+
+// Of two sides, one has a secret and the other has none.
+std::string one_has_no_secret(const std::string& with, const std::string& without) {
+  return without + " has no job secret and " + with + " has one; set BANYAN_SECRET for all ranks or for none";
 }
 
 std::string rank_text(Rank rank) { return rank == kLeaderRank ? "its leader" : "rank " + std::to_string(raw(rank)); }
@@ -100,11 +105,9 @@ Event Session::on_hello(const Payload& body) {
                                               ", which it connected to; check BANYAN_JOB_ID and BANYAN_RENDEZVOUS");
   }
   if (hello->profile != identity_->profile()) {
+    const std::string self = rank_text(identity_->rank);
     const bool theirs = hello->profile == wire::Profile::authenticated;
-    return broken(FailureCode::wrong_secret, theirs ? who + " has a job secret and " + rank_text(identity_->rank) +
-                                                          " has none; set BANYAN_SECRET for all ranks or for none"
-                                                    : who + " has no job secret and " + rank_text(identity_->rank) +
-                                                          " has one; set BANYAN_SECRET for all ranks or for none");
+    return broken(FailureCode::wrong_secret, theirs ? one_has_no_secret(who, self) : one_has_no_secret(self, who));
   }
   if (hello->to != identity_->rank && hello->to != kLeaderRank) {
     return broken(FailureCode::unreachable,
@@ -144,7 +147,7 @@ Event Session::on_challenge(const Payload& body) {
   if (challenge->world_size == identity_->world_size && raw(challenge->from) >= identity_->world_size) {
     return broken(FailureCode::protocol, who + " answered, which is no rank of this job");
   }
-  if (challenge->from == identity_->rank) {
+  if (challenge->from == identity_->rank && !another_life(challenge->from, challenge->incarnation)) {
     return broken(FailureCode::duplicate_rank,
                   "another process is rank " + std::to_string(raw(challenge->from)) + " too");
   }
@@ -161,6 +164,12 @@ Event Session::on_challenge(const Payload& body) {
   decoder_.set_limit(kMaxFrameBytes);
   proven_ = true;
   return event::Authenticated{peer_};
+}
+
+// Whether the other side is a process of this side's own rank on one host. Its leader has something to say to that: it
+// knows whether the job has formed, and tells the root.
+bool Session::another_life(Rank rank, Incarnation incarnation) const {
+  return peer_.role == wire::Role::local && rank == identity_->rank && incarnation != identity_->incarnation;
 }
 
 // The initiator's number and the responder's.
@@ -191,7 +200,8 @@ Event Session::on_proof(const Payload& body) {
   wire::Hello hello;
   hello.read(reader);
   if (hello.world_size != identity_->world_size) return world_sizes_differ(hello.world_size, identity_->world_size);
-  if (raw(peer_.rank) >= identity_->world_size || peer_.rank == identity_->rank) {
+  const bool own_rank = peer_.rank == identity_->rank && !another_life(peer_.rank, peer_.incarnation);
+  if (raw(peer_.rank) >= identity_->world_size || own_rank) {
     return broken(FailureCode::duplicate_rank, "another process is rank " + std::to_string(raw(peer_.rank)) + " too");
   }
   proven_ = true;
@@ -207,6 +217,12 @@ Event Session::on_reject(const Payload& body) {
   // Before it has proved itself the peer's words are anybody's: they must not reach a log.
   const bool proven = state_ == State::authenticated;
   std::string text = proven ? reject->text : unproven_reason(reject->code, rank_text(reject->from));
+  // In place of a challenge it means that one side has a secret and the other has none; this side knows which it is.
+  if (state_ == State::hello_sent && reject->code == FailureCode::wrong_secret) {
+    const std::string who = rank_text(reject->from);
+    const bool ours = identity_->profile() == wire::Profile::authenticated;
+    text = ours ? one_has_no_secret("this rank", who) : one_has_no_secret(who, "this rank");
+  }
   broken.failure = Failure{reject->code, proven ? reject->phase : Phase::join, {}, {}, std::move(text)};
   // Honest peers judge the world size after the proof. Said before, it ends nobody's search.
   if (!proven && reject->code == FailureCode::wrong_world_size) broken.failure.code = FailureCode::unreachable;

@@ -83,6 +83,7 @@ class Session {
   Event on_proof(const Payload& body);
   Event on_reject(const Payload& body);
   Event broken(FailureCode code, std::string text);
+  bool another_life(Rank rank, Incarnation incarnation) const;
   Event world_sizes_differ(std::uint32_t initiators, std::uint32_t responders);
   security::Key challenge_mac(const wire::Challenge& challenge) const;
   security::Key proof_mac(const wire::Challenge& challenge) const;

@@ -209,6 +209,44 @@ TEST(Session, a_refused_peer_is_told_why) {
   }
 }
 
+TEST(Session, a_second_process_of_a_leaders_rank_is_heard_by_it_on_its_own_host_alone) {
+  const Identity leader = identity(2);
+  Identity second = leader;
+  second.incarnation = Incarnation{999};
+  Pair pair(second, leader, wire::Role::local, kLeaderRank);
+  pair.run();
+  EXPECT_TRUE(pair.initiator.authenticated() && pair.responder.authenticated());
+  EXPECT_EQ(pair.responder.peer().incarnation, second.incarnation);
+  Pair child(second, leader, wire::Role::child, kLeaderRank);
+  child.run();
+  EXPECT_EQ(code(child.at_initiator), FailureCode::duplicate_rank);
+  Pair itself(leader, leader, wire::Role::local, kLeaderRank);
+  itself.run();
+  EXPECT_EQ(code(itself.at_initiator), FailureCode::duplicate_rank);
+  EXPECT_FALSE(itself.responder.authenticated());
+}
+
+TEST(Session, the_side_that_has_no_secret_is_named) {
+  Identity without = identity(1);
+  without.secret.clear();
+  const Identity with = identity(2);
+  Pair pair(without, with);
+  pair.run();
+  ASSERT_NE(broken(pair.at_initiator), nullptr);
+  EXPECT_EQ(broken(pair.at_initiator)->failure.text,
+            "this rank has no job secret and rank 2 has one; set BANYAN_SECRET for all ranks or for none");
+  EXPECT_EQ(broken(pair.at_responder)->failure.text,
+            "rank 1 has no job secret and rank 2 has one; set BANYAN_SECRET for all ranks or for none");
+  without.rank = Rank{2};
+  Identity other = with;
+  other.rank = Rank{1};
+  Pair reversed(other, without);
+  reversed.run();
+  ASSERT_NE(broken(reversed.at_initiator), nullptr);
+  EXPECT_EQ(broken(reversed.at_initiator)->failure.text,
+            "rank 2 has no job secret and this rank has one; set BANYAN_SECRET for all ranks or for none");
+}
+
 TEST(Session, only_the_rank_that_is_meant_answers) {
   const Identity one = identity(1);
   const Identity two = identity(2);

@@ -53,6 +53,7 @@ class MissingRanks(Failure):
             self.assertEqual(job.progress_line("waiting for 1 "), "waiting for 1 of 8: 5")
             for ended in job.wait():
                 self.assert_missing(ended, "5", RANKS)
+                self.assertIn(f"this job's rendezvous 127.0.0.1:{job.port} and can reach it", ended.err, ended)
             self.assertGreaterEqual(job.seconds, SOON_S)
 
     def test_several_missing_ranks_are_listed_as_ranges(self):
@@ -155,6 +156,7 @@ class WrongRanks(Failure):
     def test_a_rank_without_the_secret_is_turned_away_and_told(self):
         odd, _ = self.odd_one(BANYAN_SECRET="")
         self.assertIn("secret", odd.err.replace("NO JOB SECRET", ""))
+        self.assertIn("this rank has no job secret and rank 0 has one", odd.err)
 
     def test_a_rank_of_another_job_is_turned_away_and_told(self):
         odd, _ = self.odd_one(BANYAN_JOB_ID="another job")
@@ -187,6 +189,33 @@ class WrongRanks(Failure):
             job.start(3)
             ended = job.wait()
         self.assertEqual([end.code for end in ended], [0, 0, 0, 0], ended)
+
+
+    def test_a_second_process_of_a_leaders_rank_is_refused_and_rank_0_says_so(self):
+        with Job(4, timeout=SOON_S) as job:
+            job.watch()
+            job.start_all((0, 1, 2), one_machine_as_hosts(1))
+            job.progress_line("waiting for 1 of 4: 3")
+            _, err = job.start(2, **one_machine_as_hosts(1)(2)).communicate(timeout=jobs.DEADLINE_S)
+            self.assertRegex(err, r"rank 2 on .*a second process on host2 was started as rank 2, which has joined already")
+            self.assertNotIn("going on over TCP", err)
+            _, duplicate = job.processes.pop()
+            self.assertEqual(duplicate.returncode, 1)
+            duplicate.stdout.close(), duplicate.stderr.close()
+            ended = job.wait()
+        for rank in (0, 2):
+            self.assertIn("refused: a second process on host2 was started as rank 2", ended[rank].err, ended[rank])
+        self.assertIn("; refused: a second process was started as rank 2", ended[0].err, ended[0])
+
+
+def own_hosts_file():
+    """The words that give a command its own /etc/hosts, to be followed by its path and the command; None if it can't be."""
+    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    words = [*unshare, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
+    with tempfile.NamedTemporaryFile() as file, contextlib.suppress(OSError):
+        if subprocess.run([*words, file.name, "true"], capture_output=True).returncode == 0:
+            return words
+    return None
 
 
 class Addresses(Failure):
