@@ -27,7 +27,9 @@ enum class ErrorCode : std::uint8_t {
   wrong_version = 8,     // the other side speaks another version of the protocol
   unreachable = 9,       // no way to connect to where the tree says that one should
   address_in_use = 10,   // a listener could not be bound
-  bad_address = 11,      // an address that can't be parsed or resolved
+  bad_address = 11,      // an address that this rank shall listen at means nothing here: the name of the rendezvous at
+                         // rank 0, or in BANYAN_HOSTS, did not resolve until start_timeout; or BANYAN_INTERFACE is not
+                         // here. One that can't be read is misuse
   mismatch = 12,         // ranks called different operations (what() names both calls), or a value of another size came
   misuse = 13,           // this program broke the rules of the API, or a variable can't be read; nothing was changed
   too_large = 14,        // more bytes than a limit allows

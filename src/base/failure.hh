@@ -22,7 +22,7 @@ enum class FailureCode : std::uint8_t {
   wrong_version = 8,     // the peer speaks another protocol version
   unreachable = 9,       // no way to connect to where the tree says one should
   address_in_use = 10,   // a listener could not be bound
-  bad_address = 11,      // an address that can't be parsed or resolved
+  bad_address = 11,      // an address to listen at means nothing here: a name that never resolved, no such interface
   mismatch = 12,         // ranks called different operations; the text names both calls
   misuse = 13,           // the caller broke the API's rules; nothing was changed
   too_large = 14,        // more bytes than a named limit allows

@@ -639,6 +639,66 @@ TEST(Deadlines, a_rank_with_a_short_deadline_ends_the_job_and_is_not_blamed) {
   });
 }
 
+TEST(Deadlines, every_rank_says_what_to_check_and_who_gave_up_first_is_not_told_apart) {
+  for_seeds(40, [](std::uint64_t seed, Random& random) {
+    Shape shape = Shape::any(random);
+    shape.world_size = static_cast<std::uint32_t>(random.between(3, 20));
+    shape.computed = false;
+    shape.spread = {};
+    const std::uint32_t absent = shape.world_size - 1;
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all({absent});
+    ASSERT_TRUE(job.run_until_over(seconds(40))) << job.story();
+    for (std::size_t i = 0; i < job.size(); ++i) {
+      const std::string& text = job[i].failed->text;
+      EXPECT_NE(text.find("see whether they were started with this job's rendezvous host-0:4242 and can reach it"),
+                std::string::npos)
+          << job.story();
+      EXPECT_EQ(text.find("stopped waiting"), std::string::npos) << job.story();
+    }
+  });
+}
+
+// What an engine says that was told nothing of its listener until its deadline.
+Failure failure_without_a_listener(const node::Config& config) {
+  Engine engine(config);
+  std::optional<Failure> failed;
+  const auto feed = [&](Time now, Input input) {
+    engine.handle(now, std::move(input));
+    for (Output output = engine.poll(); !std::holds_alternative<output::Wait>(output); output = engine.poll()) {
+      if (const auto* failure = std::get_if<node::effect::Failed>(&output)) failed = failure->failure;
+    }
+  };
+  feed(Time{}, input::Start{});
+  feed(Time{config.start_timeout}, input::Tick{});
+  return failed.value_or(Failure{});
+}
+
+TEST(Deadlines, a_rank_whose_address_never_resolved_says_which_variable_to_check) {
+  node::Config config;
+  config.world_size = 2;
+  config.rendezvous = "pod-0.svc:4242";
+  config.host_name = "pod-0";
+  const Failure root = failure_without_a_listener(config);
+  EXPECT_EQ(root.code, FailureCode::bad_address);
+  EXPECT_EQ(root.phase, Phase::setup);
+  EXPECT_EQ(root.ranks, RankSet::single(kRootRank));
+  EXPECT_EQ(root.text,
+            "can't listen at pod-0.svc:4242: this host's resolver does not know the name after 30 s; check "
+            "BANYAN_RENDEZVOUS");
+
+  config.rank = Rank{1};
+  config.hosts = {"pod-0.svc:4242", "pod-1.svc:4243"};
+  config.host_index = 1;
+  config.use_local_links = false;
+  const Failure leader = failure_without_a_listener(config);
+  EXPECT_EQ(leader.code, FailureCode::bad_address);
+  EXPECT_EQ(leader.ranks, RankSet::single(Rank{1}));
+  EXPECT_NE(leader.text.find("pod-1.svc:4243"), std::string::npos) << leader.text;
+  EXPECT_NE(leader.text.find("check BANYAN_HOSTS"), std::string::npos) << leader.text;
+}
+
 TEST(Deadlines, without_rank_0_all_others_name_it) {
   for_seeds(40, [](std::uint64_t seed, Random& random) {
     Shape shape = Shape::any(random);

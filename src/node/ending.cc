@@ -207,6 +207,11 @@ Failure Node::timeout_failure() const {
   Failure failure{FailureCode::timed_out, Phase::registration, {}, {}, {}};
   const std::string after_text = " after " + seconds_text(config_.start_timeout);
   const std::string of = " of " + std::to_string(config_.world_size);
+  if (!joiner_.unresolved().empty()) {
+    return Failure{FailureCode::bad_address, Phase::setup, RankSet::single(config_.rank), config_.host_name,
+                   "can't listen at " + joiner_.unresolved() + ": this host's resolver does not know the name" +
+                       after_text + "; check " + (is_root() ? "BANYAN_RENDEZVOUS" : "BANYAN_HOSTS")};
+  }
   if (is_root()) {
     failure.ranks = registry_->missing();
     failure.text = "missing " + std::to_string(failure.ranks.count()) + of + ": " + failure.ranks.to_string() +
@@ -258,7 +263,8 @@ void Node::fail(Time now, const Failure& failure) {
   // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root stays a little for
   // that. Its caller waits where it waits anyway, in start(), or later in close().
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
-  if (is_root() && !all_here && failure.code != FailureCode::timed_out && !closing_) {
+  const bool reachable = joiner_.unresolved().empty();
+  if (is_root() && !all_here && reachable && failure.code != FailureCode::timed_out && !closing_) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;

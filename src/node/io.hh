@@ -43,7 +43,8 @@ struct Connect {
 };
 // Answered by Listening or ListenFailed. `name` for local. For network: bind to `endpoint`'s address (port 0: the
 // configured port or range), share the process's listener when there is one that fits; with a `name` (computed
-// parents): resolve and bind to that "host:port", this host's entry of Config::hosts.
+// parents): resolve and bind to that "host:port", this host's entry of Config::hosts. A name that does not resolve gets
+// no answer until it does: the start's deadline is the node's.
 struct Listen {
   Listener listener{};
   Endpoint endpoint;

@@ -65,6 +65,7 @@ void Joiner::start(Time now) {
   // The root leads its host if it comes first; otherwise the leader becomes its child.
   if (config_.use_local_links) effects_.add(effect::Listen{Listener::local, {}, local_name_});
   effects_.add(effect::Listen{Listener::rendezvous, {}, {}});
+  unresolved_ = config_.rendezvous;
 }
 
 void Joiner::take(Time now, Step step) {
@@ -112,7 +113,9 @@ void Joiner::lead(Time now) {
   patience_ = after(now, config_.limits.computed_patience);
   if (!listening_) {
     state_ = Idle{};
-    effects_.add(effect::Listen{Listener::network, {}, config_.hosts[config_.host_index]});
+    unresolved_ = config_.hosts[config_.host_index];
+    obstacle_ = "the resolver of " + config_.host_name + " does not know the name in " + unresolved_;
+    effects_.add(effect::Listen{Listener::network, {}, unresolved_});
     return;  // goes on in on_listening
   }
   take(now, Step::parent);
@@ -136,6 +139,10 @@ void Joiner::listen_for_children(const Endpoint& local) {
 }
 
 void Joiner::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
+  if (listener != Listener::local && !unresolved_.empty()) {
+    unresolved_.clear();
+    obstacle_.clear();
+  }
   switch (listener) {
     case Listener::rendezvous: endpoint_ = endpoint; break;
     case Listener::local:

@@ -58,6 +58,8 @@ class Joiner {
   JobId adopted_job() const { return adopted_job_; }
   // Why there is no parent yet, for people; empty when nothing is known to be wrong.
   const std::string& obstacle() const { return obstacle_; }
+  // The address with a name in it that this rank shall listen at, until the driver has found out what the name means.
+  const std::string& unresolved() const { return unresolved_; }
   // What ended the search for good, if anything did.
   const std::optional<Failure>& fatal() const { return fatal_; }
 
@@ -119,6 +121,7 @@ class Joiner {
   FailureCode unreachable_reason_{};
   std::optional<Upstream> upstream_;
   std::string obstacle_;
+  std::string unresolved_;
   std::optional<Failure> fatal_;
 };
 

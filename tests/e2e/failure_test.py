@@ -236,6 +236,36 @@ class Addresses(Failure):
             self.assertIn("no-such-host.invalid", ended.err)
             self.assertGreaterEqual(job.seconds, SOON_S)
 
+    def test_rank_0_waits_for_a_name_that_does_not_resolve_until_its_deadline(self):
+        with Job(2, timeout=SOON_S, BANYAN_RENDEZVOUS="no-such-host.invalid:4242") as job:
+            job.start(0)
+            (ended,) = job.wait()
+            self.assertEqual(ended.code, 1)
+            self.assertRegex(ended.err, r"setup: can't listen at no-such-host\.invalid:4242: this host's resolver does not "
+                                        r"know the name after .*; check BANYAN_RENDEZVOUS")
+            self.assertEqual(ended.err.count("it is tried again"), 1, ended)
+            self.assertGreaterEqual(job.seconds, SOON_S)
+            self.assertLess(job.seconds, SOON_S + AT_ONCE_S)
+
+    @unittest.skipUnless(own_hosts_file(), "no mount namespaces here")
+    def test_a_name_that_resolves_late_is_late_for_no_rank(self):
+        for computed in (False, True):
+            with self.subTest(computed=computed), tempfile.NamedTemporaryFile("w") as hosts:
+                command = [*own_hosts_file(), hosts.name, jobs.DEMO, "--json"]
+                with Job(2, command, timeout=LATE_S) as job:
+                    names = [f"pod-{rank}.test:{port}" for rank, port in enumerate((job.port, jobs.free_port()))]
+                    job.variables.update(BANYAN_RENDEZVOUS=names[0], BANYAN_LOG="info")
+                    if computed:
+                        job.variables.update(BANYAN_HOSTS=",".join(names))
+                    for rank in range(2):
+                        per_rank = {"BANYAN_HOST_ID": f"pod-{rank}", **({"BANYAN_HOST_INDEX": rank} if computed else {})}
+                        job.start(rank, **per_rank)
+                    for rank in range(2) if computed else (0,):
+                        self.assertTrue(any("it is tried again" in line for line in job.process(rank).stderr))
+                    print("127.0.0.1 pod-0.test pod-1.test", file=hosts, flush=True)
+                    for ended in job.wait():
+                        self.assertEqual(ended.code, 0, ended)
+
     def test_strangers_on_the_port_hold_nobody_up(self):
         garbage = [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes.fromhex("160301020001000001fc0303") + bytes(64),
                    random.Random(1).randbytes(4096), b"BNYN", b"\xff" * 64, bytes(64)]

@@ -15,6 +15,10 @@ namespace {
 // inputs in a row the others have their turn.
 constexpr int kInputsPerTurn = 64;
 
+// Between two questions for a name that is not known yet: the first wait, doubled each time, and the longest.
+constexpr std::chrono::milliseconds kResolveAgainFirst{100};
+constexpr std::chrono::milliseconds kResolveAgainGreatest{1000};
+
 }  // namespace
 
 EngineRunner::EngineRunner(Process& process, RankOptions options, InterfaceChoice choice,
@@ -61,6 +65,7 @@ void EngineRunner::close() {
   for (auto& [id, attempt] : attempts_) attempt->cancel();
   attempts_.clear();
   offers_.clear();
+  if (resolve_again_) resolve_again_->cancel();
   for (std::shared_ptr<Acceptor>& acceptor : acceptors_) {
     if (acceptor) process_.listeners.release(std::exchange(acceptor, nullptr), *this);
   }
@@ -275,26 +280,39 @@ void EngineRunner::carry_out(node::effect::Listen& listen) {
 
 Task EngineRunner::listen_at_rendezvous(std::shared_ptr<EngineRunner> self) {
   Listeners::Opened opened = co_await process_.listeners.open_rendezvous(self);
-  if (open()) listening(node::Listener::rendezvous, std::move(opened));
+  if (open() && !failure()) listening(node::Listener::rendezvous, std::move(opened));
 }
 
 Task EngineRunner::listen_at_host(std::shared_ptr<EngineRunner> self, std::string host) {
   // A name for the target: GCC 12 destroys temporaries in a co_await expression twice.
   const HostAndPort target = HostAndPort::parse(host).value_or(HostAndPort{});
-  const Resolved resolved = co_await process_.resolver.resolve(target);
-  if (!self->open()) co_return;
-  if (resolved.addresses.empty()) {
-    listening(node::Listener::network, Listeners::Opened{nullptr, resolved.error, {}});
-  } else {
-    listening(node::Listener::network,
-              process_.listeners.open_network(*this, resolved.addresses.front().endpoint(), choice_, options_.ports));
+  const Resolved resolved = co_await resolve_patiently(self, target);
+  if (!self->open() || resolved.addresses.empty()) co_return;
+  listening(node::Listener::network,
+            process_.listeners.open_network(*this, resolved.addresses.front().endpoint(), choice_, options_.ports));
+}
+
+TaskOf<Resolved> EngineRunner::resolve_patiently([[maybe_unused]] std::shared_ptr<EngineRunner> self,
+                                                 HostAndPort target) {
+  std::chrono::milliseconds pause = kResolveAgainFirst;
+  for (bool told = false;; told = true) {
+    Resolved resolved = co_await process_.resolver.resolve(target);
+    if (!open() || failure()) co_return Resolved{{}, "this rank is over", false};
+    if (!resolved.addresses.empty()) co_return resolved;
+    if (!told) warn(resolved.error + "; it is tried again, in case the name is on its way");
+    resolve_again_.emplace(process_.loop.io(), pause);
+    std::error_code cancelled;
+    co_await resolve_again_->async_wait(asio::redirect_error(kUseTask, cancelled));
+    pause = std::min(2 * pause, kResolveAgainGreatest);
   }
 }
 
+void EngineRunner::warn(const std::string& text) const {
+  if (options_.on_notice) options_.on_notice({node::effect::Notice::Level::warning, text, false});
+}
+
 void EngineRunner::listening(node::Listener listener, Listeners::Opened opened) {
-  if (!opened.notice.empty() && options_.on_notice) {
-    options_.on_notice({node::effect::Notice::Level::warning, opened.notice, false});
-  }
+  if (!opened.notice.empty()) warn(opened.notice);
   if (!opened.acceptor) {
     feed(engine::input::ListenFailed{listener, std::move(opened.error)});
     return;

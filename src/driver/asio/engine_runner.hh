@@ -49,6 +49,9 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   bool open() const { return machine_ != nullptr; }
   JobId job() const { return machine_ ? machine_->job() : JobId{}; }
   node::Statistics statistics() const;
+  // Where to listen. A name that nobody knows yet may be known in a moment (that of a pod, for example), so it is asked
+  // for until there is an answer; how long that may take is the engine's affair. No addresses once the rank is over.
+  TaskOf<Resolved> resolve_patiently(std::shared_ptr<EngineRunner> self, HostAndPort target);
   // The driver itself can't go on.
   void fail(Failure failure);
 
@@ -94,6 +97,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   Task listen_at_rendezvous(std::shared_ptr<EngineRunner> self);
   Task listen_at_host(std::shared_ptr<EngineRunner> self, std::string host);
   void listening(node::Listener listener, Listeners::Opened opened);
+  void warn(const std::string& text) const;
   void finish_operations(const Failure& failure);
 
   Process& process_;
@@ -115,6 +119,8 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   std::unordered_map<AcceptToken, Offer> offers_;
   Socket inherited_;                                    // the rendezvous, until the engine listens there
   std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener
+
+  std::optional<Timer> resolve_again_;  // waits between two questions for a name
 
   bool started_ = false;
   std::shared_ptr<Operation> start_;

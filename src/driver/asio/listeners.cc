@@ -121,8 +121,7 @@ TaskOf<Listeners::Opened> Listeners::open_rendezvous(std::shared_ptr<EngineRunne
   const std::vector<HostAndPort>& targets = runner->options().rendezvous;
   // A job of one needs no address that others know.
   const HostAndPort target = targets.empty() ? HostAndPort{"127.0.0.1", 0} : targets.front();
-  const Resolved resolved = co_await process_.resolver.resolve(target);
-  if (!runner->open()) co_return Opened{nullptr, "closed", {}};
+  const Resolved resolved = co_await runner->resolve_patiently(runner, target);
   if (resolved.addresses.empty()) co_return Opened{nullptr, resolved.error, {}};
   co_return bind_rendezvous(*runner, target, resolved, targets.size() > 1);
 }
