@@ -83,7 +83,7 @@ void read_process(const Environment& environment, Options& options) {
   read(environment, "BANYAN_CLOSE_TIMEOUT", options.close_timeout);
   if (const auto text = environment.get("BANYAN_UNEXPECTED_BYTES")) {
     const auto bytes = parse_bytes(*text);
-    if (!bytes) throw_unreadable("BANYAN_UNEXPECTED_BYTES", *text, "a number of bytes like 4194304 or 4M");
+    if (!bytes) throw_unreadable("BANYAN_UNEXPECTED_BYTES", *text, "a number of bytes like 4194304, 4M or 4MiB");
     options.unexpected_bytes = *bytes;
   }
   read(environment, "BANYAN_LOG", options.log_level,

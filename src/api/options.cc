@@ -30,9 +30,16 @@ void validate_identity(const Options& options) {
         "BANYAN_RANK, "
         "BANYAN_WORLD_SIZE and BANYAN_RENDEZVOUS");
   }
+  if (options.world_size == 0) {
+    throw_misuse("the number of ranks is not known: set BANYAN_WORLD_SIZE, the same for all ranks");
+  }
   if (options.world_size < 1 || options.world_size > kMaxRanks) {
     throw_misuse(from_to("the number of ranks", options.world_size, 1, kMaxRanks) +
                  ": give all ranks the same number (BANYAN_WORLD_SIZE)");
+  }
+  if (options.rank == -1) {
+    throw_misuse("the rank is not known: set BANYAN_RANK, another for each process, from 0 to " +
+                 std::to_string(options.world_size - 1));
   }
   if (options.rank < 0 || options.rank >= options.world_size) {
     throw_misuse(from_to("the rank", options.rank, 0, options.world_size - 1) + ", as a job of " +
@@ -58,7 +65,8 @@ void validate_rendezvous(const Options& options) {
   for (const std::string& address : addresses) {
     const auto parsed = driver::HostAndPort::parse(address);
     if (!parsed) {
-      throw_misuse("the rendezvous \"" + address + "\" can't be read: write host:port, or [address]:port for IPv6");
+      throw_misuse("the rendezvous \"" + address +
+                   "\" can't be read: write host:port, or [address]:port for IPv6, with a port from 1 to 65535");
     }
     if (parsed->port == 0 && options.world_size > 1 && options.rendezvous_fd < 0) {
       throw_misuse("the rendezvous \"" + address + "\" has port 0, which tells nobody where to go: name a port");
@@ -77,6 +85,11 @@ void validate_hosts(const Options& options) {
   }
   if (options.hosts.empty()) return;
   const int hosts = static_cast<int>(options.hosts.size());
+  if (options.host_index == -1) {
+    throw_misuse(
+        "the place of this host in the list of hosts is not known: set BANYAN_HOST_INDEX beside BANYAN_HOSTS, 0 on "
+        "rank 0's host");
+  }
   if (options.host_index < 0 || options.host_index >= hosts) {
     throw_misuse(from_to("the place of this host in the list of hosts", options.host_index, 0, hosts - 1) +
                  ": set it (BANYAN_HOST_INDEX) beside the list (BANYAN_HOSTS)");
@@ -89,7 +102,7 @@ void validate_hosts(const Options& options) {
     const auto parsed = driver::HostAndPort::parse(host);
     if (!parsed || parsed->port == 0) {
       throw_misuse("the list of hosts (BANYAN_HOSTS) has \"" + host +
-                   "\": write host:port for each, [address]:port for IPv6");
+                   "\": write host:port for each, [address]:port for IPv6, with a port from 1 to 65535");
     }
   }
 }

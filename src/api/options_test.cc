@@ -57,6 +57,28 @@ TEST(Validate, ranks_lie_in_the_job) {
               HasSubstr("does not know its rank"));
 }
 
+TEST(Validate, what_nobody_has_set_is_not_called_a_wrong_number) {
+  EXPECT_EQ(error_after([](Options& o) { o.world_size = 0; }),
+            "banyan: the number of ranks is not known: set BANYAN_WORLD_SIZE, the same for all ranks");
+  EXPECT_EQ(error_after([](Options& o) { o.rank = -1; }),
+            "banyan: the rank is not known: set BANYAN_RANK, another for each process, from 0 to 7");
+  EXPECT_EQ(error_after([](Options& o) {
+              o.hosts = {"a:1", "b:1"};
+            }),
+            "banyan: the place of this host in the list of hosts is not known: set BANYAN_HOST_INDEX beside "
+            "BANYAN_HOSTS, 0 on rank 0's host");
+}
+
+TEST(Validate, a_port_that_does_not_exist_is_told_which_do) {
+  for (const char* rendezvous : {"node1:70000", "node1:-5"})
+    EXPECT_THAT(error_after([&](Options& o) { o.rendezvous = rendezvous; }), HasSubstr("with a port from 1 to 65535"));
+  EXPECT_THAT(error_after([&](Options& o) {
+                o.hosts = {"a:70000"};
+                o.host_index = 0;
+              }),
+              HasSubstr("with a port from 1 to 65535"));
+}
+
 TEST(Validate, a_rendezvous_can_be_found) {
   EXPECT_THAT(error_after([](Options& o) { o.rendezvous.clear(); }), HasSubstr("set BANYAN_RENDEZVOUS=host:port"));
   EXPECT_THAT(error_after([](Options& o) { o.rendezvous = "node1"; }), HasSubstr("\"node1\" can't be read"));

@@ -23,6 +23,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& letter : lower) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return lower;
+}
+
 }  // namespace
 
 std::optional<std::int64_t> parse_number(std::string_view text) {
@@ -56,10 +64,16 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   const auto number = leading_number<std::uint64_t>(text);
   if (!number) return std::nullopt;
-  const auto& [value, unit] = *number;
-  const unsigned shift = unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : 0;
-  if ((shift == 0 && !unit.empty()) || value > (UINT64_MAX >> shift)) return std::nullopt;
-  return value << shift;
+  const std::uint64_t value = number->first;
+  std::string unit = lower_case(number->second);
+  if (unit.size() > 1 && unit.front() == ' ') unit.erase(0, 1);
+  constexpr std::array<std::pair<std::string_view, unsigned>, 4> kUnits{{{"", 0}, {"k", 10}, {"m", 20}, {"g", 30}}};
+  for (const auto& [letter, shift] : kUnits) {
+    if (unit != letter && (letter.empty() || unit != std::string(letter) + "ib")) continue;
+    if (value > (UINT64_MAX >> shift)) return std::nullopt;
+    return value << shift;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::pair<int, int>> parse_port_range(std::string_view text) {

@@ -36,7 +36,11 @@ TEST(Parse, bytes_may_have_a_unit) {
   EXPECT_EQ(parse_bytes("64K"), 65536u);
   EXPECT_EQ(parse_bytes("4M"), 4u << 20);
   EXPECT_EQ(parse_bytes("1G"), 1u << 30);
-  for (const char* text : {"", "-1", "4X", "M", "99999999999G"}) EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+  for (const char* text : {"4 MiB", "4MiB", "4mib", "4 M", "4m"}) EXPECT_EQ(parse_bytes(text), 4u << 20) << text;
+  EXPECT_EQ(parse_bytes("8k"), 8192u);
+  EXPECT_EQ(parse_bytes("8KiB"), 8192u);
+  for (const char* text : {"", "-1", "4X", "M", "99999999999G", "4MB", "4iB", "4  M", "4 ", "4Mi", "4 MiBs"})
+    EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
 }
 
 TEST(Parse, a_port_range_lies_in_the_ports_and_ascends) {

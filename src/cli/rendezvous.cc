@@ -60,7 +60,9 @@ TakenPort bind_to(const driver::HostAndPort& host_port) {
 
 driver::HostAndPort parse_host_port(const std::string& text) {
   if (auto host_port = driver::HostAndPort::parse(text)) return *std::move(host_port);
-  throw Error(kExitBadInput, fmt::format("'{}' is not HOST:PORT; an IPv6 address stands in brackets", text));
+  throw Error(
+      kExitBadInput,
+      fmt::format("'{}' is not HOST:PORT; a port is at most 65535, and an IPv6 address stands in brackets", text));
 }
 
 TakenPort listen_on(const driver::HostAndPort& host_port) {
