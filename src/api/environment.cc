@@ -11,6 +11,7 @@
 #include "api/launcher.hh"
 #include "api/parse.hh"
 #include "api/secret.hh"
+#include "api/unknown_variables.hh"
 #include "base/limits.hh"
 #include "driver/asio/rank_options.hh"
 
@@ -163,6 +164,10 @@ Options process_options_from(const Environment& environment) {
 
 namespace banyan {
 
-Options Options::from_environment() { return api::options_from(api::Environment::of_process()); }
+Options Options::from_environment() {
+  Options options = api::options_from(api::Environment::of_process());
+  api::warn_of_unknown_variables(options.log_level);
+  return options;
+}
 
 }  // namespace banyan

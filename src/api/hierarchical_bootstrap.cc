@@ -8,6 +8,7 @@
 #include "api/environment.hh"
 #include "api/handle_implementation.hh"
 #include "api/job.hh"
+#include "api/unknown_variables.hh"
 #include "driver/asio/rank_options.hh"
 
 namespace banyan {
@@ -27,6 +28,7 @@ HierarchicalBootstrap& HierarchicalBootstrap::operator=(HierarchicalBootstrap&&)
 
 void HierarchicalBootstrap::init(int rank, int total_ranks, const std::string& address, int port) {
   Options options = api::process_options_from(api::Environment::of_process());
+  api::warn_of_unknown_variables(options.log_level);
   options.rank = rank;
   options.world_size = total_ranks;
   options.rendezvous = driver::join_host_and_port(address, port);

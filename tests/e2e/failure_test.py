@@ -306,6 +306,13 @@ class Misuse(unittest.TestCase):
     def test_a_variable_that_cant_be_read_is_named_with_its_value(self):
         self.assertIn('BANYAN_FAN_OUT is "many"', self.error(BANYAN_FAN_OUT="many"))
 
+    def test_a_variable_that_is_misspelt_is_told_once(self):
+        done = subprocess.run([jobs.DEMO, "--json"], text=True, capture_output=True, timeout=jobs.DEADLINE_S,
+                              env=jobs.environment(BANYAN_RANK=0, BANYAN_WORLD_SIZE=1, BANYAN_FANOUT=3))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("BANYAN_FANOUT is set, and Banyan knows no such variable: did you mean "
+                                           "BANYAN_FAN_OUT?"), 1, done.stderr)
+
     def test_a_secret_file_that_others_can_read_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "secret")

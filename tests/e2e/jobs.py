@@ -11,12 +11,12 @@ import socket
 import subprocess
 import time
 
-BIN = pathlib.Path(os.environ.get("BANYAN_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
+BIN = pathlib.Path(os.environ.get("TESTED_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
 BANYAN = str(BIN / "banyan")
 DEMO = str(BIN / "bootstrap_demo")
 LOST_RANK = str(BIN / "lost_rank")
 # A sanitizer makes processes several times as slow and large.
-SANITIZED = bool(os.environ.get("BANYAN_SANITIZE"))
+SANITIZED = bool(os.environ.get("TESTED_SANITIZE"))
 # Long enough for a loaded machine; only a hang gets there.
 DEADLINE_S = 180 if SANITIZED else 60
 

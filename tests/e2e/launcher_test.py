@@ -25,7 +25,7 @@ import textwrap
 import time
 import unittest
 
-BIN = pathlib.Path(os.environ.get("BANYAN_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
+BIN = pathlib.Path(os.environ.get("TESTED_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
 BANYAN = str(BIN / "banyan")
 DEADLINE_S = int(os.environ.get("LAUNCHER_DEADLINE", 60))
 PYTHON = sys.executable
