@@ -48,7 +48,7 @@ RankEnvironments::RankEnvironments(const Job& job)
     const std::string_view name = name_of(*variable);
     const bool replaced = std::ranges::find(kIdentity, name) != kIdentity.end() ||
                           (name == "BANYAN_HOST_ID" && job.ranks_per_host) ||
-                          (name == "BANYAN_TIMEOUT" && job.timeout_s) || (name == "BANYAN_FAN_OUT" && job.fan_out);
+                          (name == "BANYAN_TIMEOUT" && job.timeout) || (name == "BANYAN_FAN_OUT" && job.fan_out);
     if (!replaced) inherited_.push_back(*variable);
   }
 }
@@ -62,7 +62,7 @@ char* const* RankEnvironments::block_of(Rank rank) {
   add("BANYAN_JOB_ID", job_.id);
   add("BANYAN_SECRET", job_.secret);
   if (job_.ranks_per_host) add("BANYAN_HOST_ID", fmt::format("host-{}", job_.host_of(rank)));
-  if (job_.timeout_s) add("BANYAN_TIMEOUT", fmt::format("{}", *job_.timeout_s));
+  if (job_.timeout) add("BANYAN_TIMEOUT", *job_.timeout);
   if (job_.fan_out) add("BANYAN_FAN_OUT", std::to_string(*job_.fan_out));
   if (!all_hosts_.empty()) {
     add("BANYAN_HOSTS", all_hosts_);

@@ -20,7 +20,7 @@ struct Job {
   std::string rendezvous;  // HOST:PORT
   // HOST:PORT of each host's leader where parents are to be computed, else empty. The first is the rendezvous.
   std::vector<std::string> host_addresses;
-  std::optional<double> timeout_s;
+  std::optional<std::string> timeout;  // BANYAN_TIMEOUT
   std::optional<std::uint32_t> fan_out;
 
   std::uint32_t host_size() const { return ranks_per_host.value_or(world_size); }

@@ -16,6 +16,19 @@
 namespace banyan::cli {
 namespace {
 
+// One sentence, whoever found the mistake.
+int bad_input(const char* who, const std::string& sentence) {
+  fmt::print(stderr, "{}: {} ({} --help says more)\n", who, sentence, who);
+  return kExitBadInput;
+}
+
+// What the parser calls "Could not convert: --ranks = many".
+std::string sentence_of(const CLI::ConversionError& error) {
+  const std::string text = error.what();
+  const std::size_t colon = text.find(": ");
+  return text.substr(colon == std::string::npos ? 0 : colon + 2) + " can't be read: a number is expected";
+}
+
 int main_function(int argument_count, char** arguments) {
   CLI::App application("Banyan: bootstrap of collective-communication jobs over a tree", "banyan");
   application.set_version_flag("--version", fmt::format("banyan {}", version_string()));
@@ -25,7 +38,7 @@ int main_function(int argument_count, char** arguments) {
 
   const auto is_asked_for = [&](const CLI::App* subcommand) { return subcommand->get_name() == arguments[1]; };
   if (argument_count > 1 && arguments[1][0] != '-' && application.get_subcommands(is_asked_for).empty()) {
-    throw Error(kExitBadInput, fmt::format("unknown subcommand '{}' (banyan --help lists them)", arguments[1]));
+    return bad_input("banyan", fmt::format("unknown subcommand '{}'", arguments[1]));
   }
   // All behind the first `--` is the user's command, to be left exactly as it is.
   int own_count = 1;
@@ -33,15 +46,17 @@ int main_function(int argument_count, char** arguments) {
 
   try {
     application.parse(own_count, arguments);
+  } catch (const CLI::ConversionError& error) {
+    return bad_input("banyan run", sentence_of(error));
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" that exit with 0.
     if (error.get_exit_code() == 0) return application.exit(error);
-    throw Error(kExitBadInput, fmt::format("{} (banyan {}--help says more)", error.what(), *run ? "run " : ""));
+    return bad_input(*run ? "banyan run" : "banyan", error.what());
   }
   run_options.command = run->remaining();
   if (!run_options.command.empty()) {
     const std::string& first = run_options.command.front();
-    if (first.starts_with('-')) throw Error(kExitBadInput, fmt::format("unknown option '{}'", first));
+    if (first.starts_with('-')) return bad_input("banyan run", fmt::format("unknown option '{}'", first));
     if (own_count < argument_count) run_options.command.emplace_back("--");
   }
   for (int i = own_count + 1; i < argument_count; ++i) run_options.command.emplace_back(arguments[i]);

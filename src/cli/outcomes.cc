@@ -24,7 +24,10 @@ std::string describe(int wait_status, bool plural) {
 void Outcomes::record_end(Rank rank, int wait_status) {
   running_.erase(rank);
   ++ended_;
-  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return;
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
+    if (!first_failure_) well_before_failure_.insert(rank);
+    return;
+  }
   if (first_failure_) {
     failed_by_status_[wait_status].insert(rank);
   } else {
@@ -50,6 +53,10 @@ std::vector<std::string> Outcomes::summary() const {
   if (not_started > 0) first += fmt::format("; {} had not been started", not_started);
 
   std::vector<std::string> lines{std::move(first)};
+  // Perhaps just those that the others have missed.
+  if (const RankSet& ranks = well_before_failure_; !ranks.empty())
+    lines.push_back(
+        fmt::format("rank{} {} had ended with code 0 before", ranks.count() > 1 ? "s" : "", ranks.to_string()));
   for (const auto& [status, ranks] : failed_by_status_) {
     const bool plural = ranks.count() > 1;
     lines.push_back(fmt::format("then rank{} {} {}", plural ? "s" : "", ranks.to_string(), describe(status, plural)));

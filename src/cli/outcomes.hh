@@ -39,6 +39,7 @@ class Outcomes {
   RankSet running_;
   std::uint32_t ended_ = 0;
   std::optional<Failure> first_failure_;
+  RankSet well_before_failure_;              // ended with 0 before the first failure
   std::map<int, RankSet> failed_by_status_;  // without the first failure
 };
 

@@ -68,7 +68,8 @@ int run_command(const RunOptions& options) {
   try {
     return start(options);
   } catch (const Error& error) {
-    fmt::print(stderr, "banyan run: {}\n", error.what());
+    const bool says_more = error.exit_code() == kExitBadInput;
+    fmt::print(stderr, "banyan run: {}{}\n", error.what(), says_more ? " (banyan run --help says more)" : "");
     return error.exit_code();
   }
 }

@@ -1,10 +1,14 @@
 #include "cli/run_options.hh"
 
+#include <chrono>
 #include <cmath>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <banyan/options.hpp>
+
+#include "api/parse.hh"
 #include "base/limits.hh"
 #include "cli/error.hh"
 #include "cli/rendezvous.hh"
@@ -27,7 +31,8 @@ What each rank finds in its environment:
 and rank 0 alone, as numbers of descriptors that it inherits:
   BANYAN_RENDEZVOUS_FD                    a socket that already listens on BANYAN_RENDEZVOUS
   BANYAN_PROGRESS_FD                      where to write one line for each step of the start, when it is shown
-Other BANYAN_* variables pass through.
+Other BANYAN_* variables pass through, but none of those above that comes from outside, nor BANYAN_SECRET_FILE; only
+BANYAN_HOST_ID, BANYAN_TIMEOUT and BANYAN_FAN_OUT do where no option sets them.
 
 Exit code: that of the first rank that failed, or 128 + the signal that killed it; 2 for a wrong command line,
 125 when the launcher itself failed, 126 and 127 when the command can't be executed or found.
@@ -35,12 +40,17 @@ Exit code: that of the first rank that failed, or 128 + the signal that killed i
 Rank 0 reads the launcher's input, the others /dev/null. Signals are passed on to all ranks; a second interrupt kills
 them. Whatever the ranks have started ends with them, even if the launcher is killed.)";
 
-void check_seconds(const char* name, std::optional<double> seconds, bool zero_allowed) {
-  if (!seconds) return;
-  const bool fits = std::isfinite(*seconds) && *seconds <= kMaxSeconds && (zero_allowed ? *seconds >= 0 : *seconds > 0);
-  if (fits) return;
-  throw Error(kExitBadInput, fmt::format("{} must be {} and at most {} seconds, not {}", name,
-                                         zero_allowed ? "at least 0" : "more than 0", kMaxSeconds, *seconds));
+void check_timeout(const std::string& text) {
+  const auto duration = api::parse_duration(text);
+  if (duration && *duration > std::chrono::nanoseconds::zero()) return;
+  throw Error(kExitBadInput,
+              fmt::format("--timeout must be more than 0, as seconds or like 500ms, 2m or none, not '{}'", text));
+}
+
+void check_kill_after(double seconds) {
+  if (std::isfinite(seconds) && seconds >= 0 && seconds <= kMaxSeconds) return;
+  throw Error(kExitBadInput,
+              fmt::format("--kill-after must be at least 0 and at most {} seconds, not {}", kMaxSeconds, seconds));
 }
 
 }  // namespace
@@ -51,11 +61,15 @@ CLI::App* add_run_command(CLI::App& application, RunOptions& options) {
   run->footer(kFooter);
   run->prefix_command();  // from the first word that is no option on, all belongs to the command
   run->add_option("-n,--ranks", options.ranks, "Number of ranks")->required()->type_name("N");
-  run->add_option("--timeout", options.timeout_s, "Seconds in which the ranks must have found each other")
-      ->type_name("S");
+  run->add_option("--timeout", options.timeout,
+                  "Time in which the ranks must have found each other: 30 or 30s, 500ms, 2m, 1h, none; default 30")
+      ->type_name("DURATION");
   run->add_option("--ranks-per-host", options.ranks_per_host, "Let every R ranks play a host of their own")
       ->type_name("R");
-  run->add_option("--fan-out", options.fan_out, "Children of each host in the tree")->type_name("K");
+  run->add_option("--fan-out", options.fan_out,
+                  fmt::format("Children of each host in the tree, {} to {}; default {}", kMinFanOut, kMaxFanOut,
+                              Options().fan_out))
+      ->type_name("K");
   run->add_option("--rendezvous", options.rendezvous, "Where rank 0 listens; port 0 takes a free one")
       ->type_name("HOST:PORT")
       ->capture_default_str();
@@ -85,8 +99,8 @@ void check(const RunOptions& options) {
     throw Error(kExitBadInput,
                 fmt::format("--fan-out must be {} to {}, not {}", kMinFanOut, kMaxFanOut, *options.fan_out));
   }
-  check_seconds("--timeout", options.timeout_s, false);
-  check_seconds("--kill-after", options.kill_after_s, true);
+  if (options.timeout) check_timeout(*options.timeout);
+  check_kill_after(options.kill_after_s);
   if (options.progress != "auto" && options.progress != "plain" && options.progress != "off") {
     throw Error(kExitBadInput, fmt::format("--progress must be auto, plain or off, not '{}'", options.progress));
   }

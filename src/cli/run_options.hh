@@ -16,7 +16,7 @@ struct RunOptions {
   std::uint32_t ranks = 0;
   std::optional<std::uint32_t> ranks_per_host;
   std::optional<std::uint32_t> fan_out;
-  std::optional<double> timeout_s;
+  std::optional<std::string> timeout;  // as BANYAN_TIMEOUT is written
   double kill_after_s = 5;
   std::string rendezvous = "127.0.0.1:0";
   bool computed = false;

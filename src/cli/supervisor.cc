@@ -83,7 +83,7 @@ Supervisor::Supervisor(const RunOptions& options, Command command, Inheritance i
 
   job_.world_size = options.ranks;
   job_.ranks_per_host = options.ranks_per_host;
-  job_.timeout_s = options.timeout_s;
+  job_.timeout = options.timeout;
   job_.fan_out = options.fan_out;
   job_.id = random_hex(kJobIdBytes);
   job_.secret = random_hex(kSecretBytes);

@@ -338,6 +338,10 @@ class Environment(LauncherTest):
             self.assertEqual((variables["BANYAN_TIMEOUT"], variables["BANYAN_FAN_OUT"]), ("2.5", "8"))
         self.assertEqual(self.environments("--timeout", 30, ranks=1)[0]["BANYAN_TIMEOUT"], "30")
 
+    def test_timeout_is_written_as_the_variable_is(self):
+        for duration in ("5s", "500ms", "2m", "none"):
+            self.assertEqual(self.environments("--timeout", duration, ranks=1)[0]["BANYAN_TIMEOUT"], duration)
+
     def test_computed_gives_every_host_an_address_and_its_own_index(self):
         environments = self.environments("--computed", "--ranks-per-host", 2, ranks=6)
         for rank, variables in enumerate(environments):
@@ -583,7 +587,7 @@ class BadInput(LauncherTest):
         for arguments, sentence in {
             "-n 0 -- true": "-n must be 1 to 4194304, not 0",
             "-n -3 -- true": "--ranks = -3",
-            "-n many -- true": "--ranks = many",
+            "-n many -- true": "--ranks = many can't be read: a number is expected",
             "-- true": "--ranks is required",
             "-n 4": "which command?",
             "-n 4 --": "which command?",
@@ -595,6 +599,8 @@ class BadInput(LauncherTest):
             "-n 4 --timeout -1 -- true": "--timeout must be more than 0",
             "-n 4 --timeout nan -- true": "--timeout must be more than 0",
             "-n 4 --timeout inf -- true": "--timeout must be more than 0",
+            "-n 4 --timeout 5d -- true": "as seconds or like 500ms, 2m or none, not '5d'",
+            "-n 4 --kill-after soon -- true": "--kill-after = soon can't be read: a number is expected",
             "-n 4 --kill-after -1 -- true": "--kill-after must be at least 0",
             "-n 4 --rendezvous here -- true": "'here' is not HOST:PORT",
             "-n 4 --rendezvous here:70000 -- true": "'here:70000' is not HOST:PORT",
@@ -605,7 +611,7 @@ class BadInput(LauncherTest):
             with self.subTest(arguments):
                 done = run(*arguments.split())
                 self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertRegex(done.stderr, "^banyan")
+                self.assertRegex(done.stderr, r"^banyan run: .*\(banyan run --help says more\)$")
                 self.assertIn(sentence, done.stderr)
                 self.assertEqual(done.stderr.count("\n"), 1)
 
@@ -623,6 +629,8 @@ class BadInput(LauncherTest):
             done = subprocess.run([BANYAN, *arguments], text=True, capture_output=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("Usage: banyan", done.stdout)
+        for words in ("30 or 30s, 500ms, 2m, 1h, none; default 30", "2 to 1024; default 32", "BANYAN_SECRET_FILE"):
+            self.assertIn(words, " ".join(done.stdout.split()))
 
     def test_a_command_that_cannot_run_is_named_once(self):
         (self.directory / "plain").write_text("no program")
