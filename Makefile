@@ -3,7 +3,7 @@
 RANKS  ?=
 RANK   ?= 0
 ADDR   ?= 127.0.0.1
-PORT   ?= 0
+PORT   ?=
 ARGS   ?=
 JOBS   ?= $(shell nproc)
 BUILD  ?= build
@@ -17,13 +17,16 @@ BIN       := $(BUILD)/bin
 # How many ranks a target starts when RANKS is not given.
 run: RANKS := $(or $(RANKS),1)
 run-multi run-terminals: RANKS := $(or $(RANKS),8)
+# A job of one meets nobody, and a terminal's script finds a port itself. By hand all must know the same.
+run: PORT := $(or $(PORT),$(if $(filter 1,$(RANKS)),0,4242))
+run-terminals: PORT := $(or $(PORT),0)
 
 .PHONY: build run run-multi run-terminals test bench format check asan tsan fuzz clean help dependencies
 
 build: $(BUILD)/cmake_install.cmake      ## the library, the tool and the examples (the default)
 	@cmake --build $(BUILD) --target products
 
-run: build                              ## one node; RANK, RANKS, ADDR, PORT; a job of one by default
+run: build                              ## one node; RANK, RANKS, ADDR, PORT (4242); a job of one by default
 	@$(BIN)/bootstrap_demo --rank $(RANK) --ranks $(RANKS) --address $(ADDR) --port $(PORT) $(ARGS)
 
 run-multi: build                        ## the demo as RANKS (8) processes on this machine

@@ -7,10 +7,16 @@ program=$1 ranks=$2 address=$3 port=$4
 # A free one outside the range from which the kernel gives ports to others' connections.
 [ "$port" != 0 ] || port=$(( 20000 + $$ % 10000 ))
 session=banyan-$$
+# A secret of this job alone, as `banyan run` makes one. In a file: no command line may show it, and a tmux server that
+# runs already has an environment of its own.
+secret=$(mktemp)
+od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > "$secret"
 
 # The pane stays open when its rank has ended, so that the last lines can be read.
 pane() {
-  echo "$program --rank $1 --ranks $ranks --address $address --port $port; echo; echo \"rank $1 ended with \$?; Enter closes\"; read _"
+  start="env -u BANYAN_SECRET BANYAN_SECRET_FILE=$secret $program --rank $1 --ranks $ranks --address $address --port $port"
+  [ "$1" = 0 ] && forget="rm -f $secret" || forget=:
+  echo "$start; code=\$?; echo; echo \"rank $1 ended with \$code; Enter closes\"; read _; $forget"
 }
 tmux new-session -d -s "$session" -x 220 -y 60 "$(pane 0)"
 rank=1

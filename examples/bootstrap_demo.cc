@@ -42,8 +42,8 @@ double ms_since(Clock::time_point begin) {
 
 struct Row {
   std::string name;
-  bool ok = false;
-  double ms = 0;  // on the slowest rank, for one call
+  bool ok = false;  // every rank found what it got right
+  double ms = 0;    // on the slowest rank, for one call
 };
 
 struct Results {
@@ -227,12 +227,16 @@ Results run(Options options) {
   return results;
 }
 
+std::string counted(int count, const std::string& what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 void print_table(const Results& results) {
   const banyan::Statistics& job = results.statistics;
-  fmt::print("{} rank{} on {} host{}; tree depth {}, at most {} tree links and {} local links per rank\n\n", job.ranks,
-             job.ranks == 1 ? "" : "s", job.hosts, job.hosts == 1 ? "" : "s", job.depth, job.tree_links,
-             job.local_links);
-  fmt::print("{:<22}  {:<6}  {:>10}\n", "operation", "", "ms");
+  fmt::print("{} on {}; tree depth {}, at most {} and {} per rank\n\n", counted(job.ranks, "rank"),
+             counted(job.hosts, "host"), job.depth, counted(job.tree_links, "tree link"),
+             counted(job.local_links, "local link"));
+  fmt::print("{:<22}  {:<6}  {:>10}\n", "operation", "result", "ms");
   for (const Row& row : results.rows)
     fmt::print("{:<22}  {:<6}  {:>10.3f}\n", row.name, row.ok ? "ok" : "WRONG", row.ms);
   if (job.turned_away > 0) fmt::print("\nconnections turned away: {}\n", job.turned_away);
@@ -289,13 +293,17 @@ int main(int argc, char** argv) {
   }
   if (!timeout.empty()) say("BANYAN_TIMEOUT", timeout);
 
+  Options options;
   try {
-    const Options options = Options::from_environment();
+    options = Options::from_environment();
     const Results results = run(options);
     if (options.rank == 0) json ? print_json(results) : print_table(results);
     return results.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::exception& error) {
     std::cerr << error.what() << std::endl;
+    if (options.rank < 0)
+      std::cerr
+          << "bootstrap_demo: by hand, say who this is with --rank R --ranks N --address HOST --port PORT (--help)\n";
     return EXIT_FAILURE;
   }
 }

@@ -1,6 +1,7 @@
 """The demo in every way to start it: it checks each operation itself, so it suffices that it says ok everywhere."""
 
 import json
+import pathlib
 import random
 import subprocess
 import unittest
@@ -56,9 +57,14 @@ class Demo(unittest.TestCase):
         done = run(jobs.BANYAN, "run", "-n", 4, "--", jobs.DEMO)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("4 ranks on 1 host", done.stdout)
+        self.assertRegex(done.stdout, r"operation +result +ms\n")
         for operation in OPERATIONS:
             self.assertRegex(done.stdout, rf"{operation} +ok +\d+\.\d\d\d")
         self.assertNotIn("{", done.stdout)
+
+    def test_one_link_is_not_called_links(self):
+        done = run(jobs.BANYAN, "run", "-n", 2, "--ranks-per-host", 1, "--", jobs.DEMO)
+        self.assertIn("2 ranks on 2 hosts; tree depth 1, at most 1 tree link and 0 local links per rank", done.stdout)
 
     def test_it_runs_by_hand_in_any_order_with_rank_0_last(self):
         ranks = 8
@@ -133,6 +139,26 @@ class OtherExamples(unittest.TestCase):
         for rank in range(3):
             self.assertIn(f"rank {rank} heard: hello from rank 0", done.stdout)
         self.assertIn("a word from rank 2", done.stdout)
+
+    def test_hello_says_how_to_start_it_when_it_is_started_otherwise(self):
+        for words in (("a", 1, "x", 3), (0, 1, "x", "3y"), (0, 1)):
+            with self.subTest(words):
+                done = run(jobs.BIN / "hello_bootstrap", *words)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("usage: hello_bootstrap RANK RANKS ADDRESS PORT", done.stderr)
+
+
+class Makefile(unittest.TestCase):
+    def run_line(self, *words):
+        """How `make run` would start the demo."""
+        done = run("make", "-n", "-C", pathlib.Path(__file__).parents[2], "run", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return next(line for line in done.stdout.splitlines() if "bootstrap_demo --rank" in line)
+
+    def test_ranks_by_hand_meet_at_one_port_without_being_told(self):
+        self.assertIn("--rank 1 --ranks 2 --address 127.0.0.1 --port 4242", self.run_line("RANK=1", "RANKS=2"))
+        self.assertIn("--port 77", self.run_line("RANK=1", "RANKS=2", "PORT=77"))
+        self.assertIn("--ranks 1 --address 127.0.0.1 --port 0", self.run_line())
 
 
 if __name__ == "__main__":
