@@ -16,11 +16,13 @@
 // Forms: every operation comes three times. `barrier()` blocks, `barrier_async()` returns a std::future, and
 // `begin_barrier()` returns a Handle to poll (handle.hpp). They may be mixed.
 //
-// Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. What is handed in
-// is copied before the call returns and stays the caller's; what comes back belongs to the caller. Values (_value) are
-// trivially copyable objects whose bytes are sent as they are, so all ranks must run the same program on the same kind
-// of machine. One message, one contribution to a collective and all that an allgather brings may have 4 GiB each;
-// beyond that the call fails with ErrorCode::too_large.
+// Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. String
+// literals will do where an argument is a MessageView (send, set_blob, every begin_ form), and in allgather and gather.
+// What is handed in is copied before the call returns and stays the caller's; what comes back belongs to the caller.
+// Values
+// (_value) are trivially copyable objects whose bytes are sent as they are, so all ranks must run the same program on
+// the same kind of machine. One message, one contribution to a collective and all that an allgather brings may have 4
+// GiB each; beyond that the call fails with ErrorCode::too_large.
 //
 // Arguments: a root, target, source or other rank that is not in 0 .. world size - 1, a number of parts that is not the
 // number of ranks, and a negative timeout throw Error (misuse) and change nothing.
@@ -59,6 +61,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -72,14 +75,16 @@
 
 namespace banyan {
 
-// Facts about the formed job, as this rank knows them.
+// Facts about the formed job, as this rank knows them. A host's leader is its first process. Where that is another rank
+// than 0 on rank 0's host, it is a child of rank 0 like any leader: one host then has depth 1. A rank has at most
+// fan-out + 1 tree links, rank 0 one more.
 struct Statistics {
   int ranks = 0;
   int hosts = 0;
-  int depth = 0;                       // steps from the root to the deepest host of the tree
-  int tree_links = 0;                  // this rank's connections to other hosts: at most fan-out + 1, the root one more
+  int depth = 0;                       // steps from rank 0 to the deepest leader; 0 when rank 0 leads the one host
+  int tree_links = 0;                  // this rank's connections between leaders, and between a leader and rank 0
   int tree_links_peak = 0;             // the most there ever were
-  int local_links = 0;                 // this rank's connections to ranks of its host
+  int local_links = 0;                 // this rank's connections to its leader, or of a leader to its host's ranks
   std::uint64_t turned_away = 0;       // connections refused here: strangers, wrong secret, wrong job
   std::uint64_t unexpected_bytes = 0;  // what came for receives that were not posted yet, and is held now
 };
@@ -216,6 +221,13 @@ class HierarchicalBootstrap {
   std::future<std::vector<Message>> allgather_async(const Message& message, Timeout timeout = {}) {
     return future_messages<Message>(begin_allgather(message, timeout));
   }
+  // A string literal or view; what comes back are strings.
+  std::vector<std::string> allgather(std::string_view text, Timeout timeout = {}) {
+    return run({Kind::allgather, timeout, -1, text}).messages<std::string>();
+  }
+  std::future<std::vector<std::string>> allgather_async(std::string_view text, Timeout timeout = {}) {
+    return future_messages<std::string>(begin_allgather(text, timeout));
+  }
   Handle begin_allgather(MessageView message, Timeout timeout = {}) {
     return begin({Kind::allgather, timeout, -1, message});
   }
@@ -229,11 +241,18 @@ class HierarchicalBootstrap {
   std::future<std::vector<Message>> gather_async(int root, const Message& message, Timeout timeout = {}) {
     return future_messages<Message>(begin_gather(root, message, timeout));
   }
+  std::vector<std::string> gather(int root, std::string_view text, Timeout timeout = {}) {
+    return run({Kind::gather, timeout, root, text}).messages<std::string>();
+  }
+  std::future<std::vector<std::string>> gather_async(int root, std::string_view text, Timeout timeout = {}) {
+    return future_messages<std::string>(begin_gather(root, text, timeout));
+  }
   Handle begin_gather(int root, MessageView message, Timeout timeout = {}) {
     return begin({Kind::gather, timeout, root, message});
   }
 
-  // parts[i] of `root` goes to rank i. There must be one for each rank; elsewhere `parts` is ignored.
+  // parts[i] of `root` goes to rank i. There must be one for each rank; elsewhere `parts` is ignored, and may be
+  // written as `scatter<std::string>(root, {})`.
   template <typename Message, typename = detail::IfMessage<Message>>
   Message scatter(int root, const std::vector<Message>& parts, Timeout timeout = {}) {
     const auto views = detail::views_of(parts);

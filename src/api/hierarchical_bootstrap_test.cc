@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -48,6 +49,19 @@ TEST(Operations, carry_strings) { run_job(kRanks, exchange_messages<std::string>
 TEST(Operations, carry_bytes) { run_job(kRanks, exchange_messages<ByteVector>); }
 TEST(Operations, carry_chars) { run_job(kRanks, exchange_messages<std::vector<char>>); }
 TEST(Operations, carry_unsigned_chars) { run_job(kRanks, exchange_messages<std::vector<std::uint8_t>>); }
+
+TEST(Operations, literals_and_views_are_strings) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const std::vector<std::string> all(kRanks, "hello");
+    const std::string_view view = "hello";
+    EXPECT_EQ(job.allgather("hello"), all);
+    EXPECT_EQ(job.allgather(view), all);
+    EXPECT_EQ(job.gather(1, "hello"), job.rank() == 1 ? all : std::vector<std::string>());
+    EXPECT_EQ(job.allgather_async("hello").get(), all);
+    EXPECT_EQ(job.gather_async(0, "hello").get(), job.rank() == 0 ? all : std::vector<std::string>());
+    EXPECT_EQ(job.rank() == 0 ? job.scatter(0, all) : job.scatter<std::string>(0, {}), "hello");
+  });
+}
 
 TEST(Operations, the_lines_of_the_manual_work_as_they_stand) {
   const auto [listener, port_of_listener] = listening_socket();
