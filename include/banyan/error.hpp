@@ -1,8 +1,11 @@
 // The one exception type of Banyan. what() is a sentence for the person who has to act on it:
 //
-//   rank 3 on node7: join: missing 1 of 8: 5
-//   ^ who speaks     ^     ^ what happened, with the ranks, the host and the remedy
-//                    phase
+//   rank 3 on node7: registration: missing 1 of 8: 5 after 30 s; see whether they were started with this job's
+//   rendezvous node1:4242 and can reach it
+//   ^ who speaks     ^ phase       ^ what happened, with the ranks, the host and the remedy
+//
+// Two more forms: before init() nobody knows who speaks ("banyan: BANYAN_RANK is "x", which is not ..."), and a call
+// that breaks the rules has `misuse` for a phase ("rank 3 on node7: misuse: start() was called a second time: ...").
 //
 // A program that wants to react rather than print asks code(), ranks(), host() and phase().
 #pragma once

@@ -71,7 +71,10 @@ struct Options {
   // ---- Where to meet.
   // BANYAN_RENDEZVOUS: host:port or [v6 address]:port, known to every rank; rank 0 binds it. A comma-separated list
   // names alternative addresses of rank 0, tried in turn. A name that does not resolve yet is tried again until
-  // start_timeout. A job of one rank needs none.
+  // start_timeout, by rank 0 as well. A job of one rank needs none.
+  // Rank 0 listens at that address alone if it is one of its host's own. It listens on ALL addresses of its host if it
+  // is not, if a name means a loopback address (many systems let a host's own name mean 127.0.1.1), and for a list,
+  // unless the list begins with a literal loopback address or "localhost".
   std::string rendezvous;
   // BANYAN_JOB_ID: tells jobs apart that meet at the same place. 32 hexadecimal digits are taken as they are, any other
   // text is hashed. Empty: rank 0 invents one and the others adopt it.
@@ -79,8 +82,8 @@ struct Options {
 
   // ---- Who may take part.
   // BANYAN_SECRET, or a file (BANYAN_SECRET_FILE) that only its owner may read (mode 0600); a line break at its end
-  // does not count. Every rank of the job proves that it knows the secret, and nobody else gets in. Never logged, never
-  // sent.
+  // does not count. Both at once are an error (misuse). Every rank of the job proves that it knows the secret, and
+  // nobody else gets in. Never logged, never sent.
   std::string secret;
   // BANYAN_ALLOW_NO_SECRET=1: this job is meant to run without one. Otherwise rank 0 warns loudly, once per process.
   bool allow_no_secret = false;
@@ -119,7 +122,7 @@ struct Options {
   Timeout close_timeout = std::chrono::seconds(10);  // BANYAN_CLOSE_TIMEOUT: how long close() waits for the others
 
   // ---- Memory. BANYAN_UNEXPECTED_BYTES: what other ranks may have sent before this one asked for it; senders wait
-  // when it is used up.
+  // when it is used up. In the environment "4194304", "4M", "4 MiB", "512k"; at least 32,768.
   std::size_t unexpected_bytes = std::size_t{4} * 1024 * 1024;
 
   // ---- For people and launchers.
@@ -138,7 +141,8 @@ struct Options {
 
   // What the environment says, by the table above; what it does not mention keeps its default. Throws Error (misuse)
   // that names variable, value and remedy when a variable can't be read, and Error (resources) when a secret file
-  // can't. Reads the environment: not beside a thread that changes it.
+  // can't. Warns, once per process, of variables that begin with BANYAN_ and mean nothing. Reads the environment: not
+  // beside a thread that changes it.
   static Options from_environment();
   // Throws Error (misuse) for the first thing that can't work, naming it and its remedy. init() calls it.
   void validate() const;
