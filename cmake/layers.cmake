@@ -10,6 +10,7 @@ layer(session CORE USES security wire)
 # node takes from session what a handshake proved about a peer (session::Peer), not the machine itself.
 layer(node CORE USES tree session)
 layer(engine CORE USES node)
+layer(sim USES engine LIBRARIES nlohmann_json::nlohmann_json)
 layer(driver/asio USES engine LIBRARIES banyan_asio Threads::Threads)
 layer(api USES driver/asio PUBLIC_HEADERS LIBRARIES spdlog::spdlog)
-layer(cli USES api PUBLIC_HEADERS LIBRARIES CLI11::CLI11)
+layer(cli USES api sim PUBLIC_HEADERS LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)

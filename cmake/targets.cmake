@@ -29,13 +29,13 @@ function(layer name)
   set_property(GLOBAL PROPERTY BANYAN_CORE_${name} ${LAYER_CORE})
 endfunction()
 
-# libbanyan: the objects of all layers up to api in one library, so that a user links one thing.
+# libbanyan: the objects of all layers that a user needs in one library, so that a user links one thing.
 function(banyan_finish_library)
   if(BANYAN_FUZZ)
     return()
   endif()
   get_property(layers GLOBAL PROPERTY BANYAN_LAYERS)
-  list(REMOVE_ITEM layers cli)
+  list(REMOVE_ITEM layers cli sim)
   set(objects $<TARGET_OBJECTS:banyan_asio>)
   foreach(name IN LISTS layers)
     string(REPLACE "/" "_" id ${name})

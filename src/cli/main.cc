@@ -11,13 +11,14 @@
 #include "cli/error.hh"
 #include "cli/run_command.hh"
 #include "cli/run_options.hh"
+#include "cli/simulate_command.hh"
 #include "cli/version.hh"
 
 namespace banyan::cli {
 namespace {
 
 // One sentence, whoever found the mistake.
-int bad_input(const char* who, const std::string& sentence) {
+int bad_input(const std::string& who, const std::string& sentence) {
   fmt::print(stderr, "{}: {} ({} --help says more)\n", who, sentence, who);
   return kExitBadInput;
 }
@@ -35,6 +36,8 @@ int main_function(int argument_count, char** arguments) {
   application.require_subcommand(1);
   RunOptions run_options;
   CLI::App* run = add_run_command(application, run_options);
+  SimulateOptions simulate_options;
+  const CLI::App* simulate = add_simulate_command(application, simulate_options);
 
   const auto is_asked_for = [&](const CLI::App* subcommand) { return subcommand->get_name() == arguments[1]; };
   if (argument_count > 1 && arguments[1][0] != '-' && application.get_subcommands(is_asked_for).empty()) {
@@ -44,15 +47,20 @@ int main_function(int argument_count, char** arguments) {
   int own_count = 1;
   while (own_count < argument_count && std::strcmp(arguments[own_count], "--") != 0) ++own_count;
 
+  const auto who = [&] {
+    const std::vector<CLI::App*> asked = application.get_subcommands();
+    return asked.empty() ? "banyan" : "banyan " + asked.front()->get_name();
+  };
   try {
     application.parse(own_count, arguments);
   } catch (const CLI::ConversionError& error) {
-    return bad_input("banyan run", sentence_of(error));
+    return bad_input(who(), sentence_of(error));
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" that exit with 0.
     if (error.get_exit_code() == 0) return application.exit(error);
-    return bad_input(*run ? "banyan run" : "banyan", error.what());
+    return bad_input(who(), error.what());
   }
+  if (*simulate) return simulate_command(simulate_options);
   run_options.command = run->remaining();
   if (!run_options.command.empty()) {
     const std::string& first = run_options.command.front();

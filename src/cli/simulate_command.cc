@@ -1,0 +1,231 @@
+#include "cli/simulate_command.hh"
+
+#include <sys/resource.h>
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/limits.hh"
+#include "cli/error.hh"
+#include "sim/costs_file.hh"
+#include "sim/measurement.hh"
+
+namespace banyan::cli {
+namespace {
+
+constexpr double kMaxMicroseconds = 1e9;
+
+Duration microseconds_of(const char* option, double value) {
+  if (!std::isfinite(value) || value < 0 || value > kMaxMicroseconds) {
+    throw Error(kExitBadInput, fmt::format("{} must be 0 to {:.0f} microseconds, not {}", option, kMaxMicroseconds, value));
+  }
+  return Duration(std::llround(value * 1e3));
+}
+
+std::uint64_t bytes_per_second(const char* option, double gbps) {
+  if (!std::isfinite(gbps) || gbps < 0 || gbps > 1e5) {
+    throw Error(kExitBadInput, fmt::format("{} must be 0 (no limit) to 100000 Gb/s, not {}", option, gbps));
+  }
+  return static_cast<std::uint64_t>(std::llround(gbps * 1e9 / 8));
+}
+
+template <typename Number>
+void check_range(const char* option, Number value, Number least, Number greatest) {
+  if (value < least || value > greatest) {
+    throw Error(kExitBadInput, fmt::format("{} must be {} to {}, not {}", option, least, greatest, value));
+  }
+}
+
+std::uint32_t fan_out_of(const SimulateOptions& options) {
+  if (options.fan_out == "auto") return tree::kDefaultFanOut;
+  std::uint32_t value = 0;
+  const char* end = options.fan_out.data() + options.fan_out.size();
+  const auto [stop, error] = std::from_chars(options.fan_out.data(), end, value);
+  if (error != std::errc{} || stop != end || value < kMinFanOut || value > kMaxFanOut) {
+    throw Error(kExitBadInput,
+                fmt::format("--fan-out must be auto or {} to {}, not '{}'", kMinFanOut, kMaxFanOut, options.fan_out));
+  }
+  return value;
+}
+
+sim::JobOptions job_of(const SimulateOptions& options) {
+  check_range<std::uint32_t>("--ranks", options.ranks, 1, kMaxWorldSize);
+  check_range<std::uint32_t>("--ranks-per-host", options.ranks_per_host, 1, kMaxWorldSize);
+  check_range<std::uint32_t>("--blob-bytes", options.blob_bytes, 0, kMaxBlobBytes);
+  if (options.join != "rendezvous" && options.join != "computed") {
+    throw Error(kExitBadInput, fmt::format("--join must be rendezvous or computed, not '{}'", options.join));
+  }
+  sim::JobOptions job;
+  job.ranks = options.ranks;
+  job.ranks_per_host = options.ranks_per_host;
+  job.fan_out = fan_out_of(options);
+  job.computed = options.join == "computed";
+  job.blob_bytes = options.blob_bytes;
+  job.arrival = microseconds_of("--arrival-ms", options.arrival_ms * 1e3);
+  return job;
+}
+
+sim::ClusterOptions cluster_of(const SimulateOptions& options) {
+  check_range<std::uint32_t>("--accept-queue", options.accept_queue, 1, 1u << 20);
+  sim::ClusterOptions cluster;
+  cluster.network.latency = microseconds_of("--latency-us", options.latency_us);
+  cluster.network.local_latency = microseconds_of("--local-latency-us", options.local_latency_us);
+  cluster.network.jitter = microseconds_of("--jitter-us", options.jitter_us);
+  cluster.network.bytes_per_second = bytes_per_second("--bandwidth-gbps", options.bandwidth_gbps);
+  cluster.network.hosts_per_rack = options.hosts_per_rack;
+  cluster.network.spine_latency = microseconds_of("--spine-latency-us", options.spine_latency_us);
+  cluster.network.rack_bytes_per_second = bytes_per_second("--rack-bandwidth-gbps", options.rack_bandwidth_gbps);
+  cluster.cores_per_host = options.cores_per_host;
+  cluster.accept_queue = options.accept_queue;
+  cluster.socket_buffer = std::size_t{4} << 20;
+  try {
+    cluster.costs = options.costs_file.empty() ? sim::built_in_costs() : sim::read_costs(options.costs_file);
+  } catch (const std::exception& error) {
+    throw Error(kExitBadInput, error.what());
+  }
+  return cluster;
+}
+
+double peak_rss_mib() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+struct Facts {
+  double wall_s = 0;
+  double peak_rss_mib = 0;
+};
+
+void print_json(const sim::JobOptions& job, const sim::Measurement& found, const Facts& facts) {
+  nlohmann::ordered_json levels = nlohmann::ordered_json::array();
+  for (const sim::LevelTraffic& level : found.levels) {
+    levels.push_back({{"level", level.name},
+                      {"links", level.traffic.links},
+                      {"messages", level.traffic.messages},
+                      {"bytes", level.traffic.bytes}});
+  }
+  const nlohmann::ordered_json line{{"ranks", job.ranks},
+                                    {"hosts", found.hosts},
+                                    {"fan_out", job.fan_out},
+                                    {"depth", found.depth},
+                                    {"formed_ms", found.formed_ms},
+                                    {"barrier_ms", found.barrier_ms},
+                                    {"allgather_ms", found.allgather_ms},
+                                    {"broadcast_ms", found.broadcast_ms},
+                                    {"send_recv_ms", found.send_recv_ms},
+                                    {"links_total", found.links_total},
+                                    {"connections_total", found.connections_total},
+                                    {"tree_links_max", found.tree_links_max},
+                                    {"local_links_max", found.local_links_max},
+                                    {"root_links_max", found.root_links},
+                                    {"root_cpu_ms", found.root_cpu_ms},
+                                    {"messages_total", found.messages_total},
+                                    {"bytes_total", found.bytes_total},
+                                    {"levels", levels},
+                                    {"events", found.events},
+                                    {"wall_s", facts.wall_s},
+                                    {"peak_rss_mib", facts.peak_rss_mib},
+                                    {"digest", fmt::format("{:016x}", found.digest)}};
+  fmt::print("{}\n", line.dump());
+}
+
+void print_table(const sim::JobOptions& job, const sim::Measurement& found, const Facts& facts) {
+  fmt::print("{} ranks on {} hosts, fan-out {}, depth {}\n\n", job.ranks, found.hosts, job.fan_out, found.depth);
+  fmt::print("simulated time until the slowest rank is done\n");
+  const auto row = [](const char* name, double ms) { fmt::print("  {:<14}{:>12.3f} ms\n", name, ms); };
+  row("formed", found.formed_ms);
+  row("barrier", found.barrier_ms);
+  row("allgather", found.allgather_ms);
+  row("broadcast", found.broadcast_ms);
+  row("send and recv", found.send_recv_ms);
+  fmt::print("\nlinks at one rank: at most {} in the tree, {} on its host; at the root {} in all\n", found.tree_links_max,
+             found.local_links_max, found.root_links);
+  fmt::print("the root computed for {:.3f} ms until it had formed\n\n", found.root_cpu_ms);
+  fmt::print("  {:<10}{:>12}{:>16}{:>20}\n", "", "links", "messages", "bytes");
+  for (const sim::LevelTraffic& level : found.levels) {
+    fmt::print("  {:<10}{:>12}{:>16}{:>20}\n", level.name, level.traffic.links, level.traffic.messages,
+               level.traffic.bytes);
+  }
+  fmt::print("\nsimulated {} events in {:.2f} s with {:.0f} MiB; digest {:016x}\n", found.events, facts.wall_s,
+             facts.peak_rss_mib, found.digest);
+}
+
+}  // namespace
+
+CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
+  CLI::App* simulate = application.add_subcommand(
+      "simulate", "Run a whole job of the real engine on a virtual clock and network");
+  simulate->add_option("-n,--ranks", options.ranks, "Number of ranks")->required()->type_name("N");
+  simulate->add_option("--ranks-per-host", options.ranks_per_host, "Ranks on each host")
+      ->type_name("R")
+      ->capture_default_str();
+  simulate->add_option("--fan-out", options.fan_out, "Children of each host in the tree, or auto")
+      ->type_name("K")
+      ->capture_default_str();
+  simulate->add_option("--join", options.join, "How a host finds its parent")
+      ->type_name("rendezvous|computed")
+      ->capture_default_str();
+  simulate->add_option("--latency-us", options.latency_us, "One way between hosts")
+      ->type_name("US")
+      ->capture_default_str();
+  simulate->add_option("--local-latency-us", options.local_latency_us, "One way within a host, beside the CPU costs")
+      ->type_name("US")
+      ->capture_default_str();
+  simulate->add_option("--jitter-us", options.jitter_us, "Up to this much more for each burst of bytes")
+      ->type_name("US")
+      ->capture_default_str();
+  simulate->add_option("--bandwidth-gbps", options.bandwidth_gbps, "Of each host, each way; 0: no limit")
+      ->type_name("GBPS")
+      ->capture_default_str();
+  simulate->add_option("--hosts-per-rack", options.hosts_per_rack, "Hosts of one rack; 0: all in one")
+      ->type_name("H")
+      ->capture_default_str();
+  simulate->add_option("--spine-latency-us", options.spine_latency_us, "More, one way, between racks")
+      ->type_name("US")
+      ->capture_default_str();
+  simulate->add_option("--rack-bandwidth-gbps", options.rack_bandwidth_gbps,
+                       "Of a rack's link to the spine, each way; 0: no limit")
+      ->type_name("GBPS")
+      ->capture_default_str();
+  simulate->add_option("--cores-per-host", options.cores_per_host, "Cores that a host's ranks share; 0: one for each")
+      ->type_name("C")
+      ->capture_default_str();
+  simulate->add_option("--accept-queue", options.accept_queue, "Connections that may wait to be accepted")
+      ->type_name("Q")
+      ->capture_default_str();
+  simulate->add_option("--arrival-ms", options.arrival_ms, "The ranks start evenly within this time")
+      ->type_name("MS")
+      ->capture_default_str();
+  simulate->add_option("--blob-bytes", options.blob_bytes, "Of each rank's blob, and of what collectives carry")
+      ->type_name("B")
+      ->capture_default_str();
+  simulate->add_option("--seed", options.seed, "Of everything random")->type_name("S")->capture_default_str();
+  simulate->add_option("--costs", options.costs_file, "CPU costs as `banyan calibrate` writes them; else built-in ones")
+      ->type_name("FILE");
+  simulate->add_flag("--json", options.json, "Print one line of JSON");
+  return simulate;
+}
+
+int simulate_command(const SimulateOptions& options) {
+  const sim::JobOptions job = job_of(options);
+  const sim::ClusterOptions cluster = cluster_of(options);
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    const sim::Measurement found = sim::measure(job, cluster, options.seed, [](const char*) {});
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+    const Facts facts{wall.count(), peak_rss_mib()};
+    options.json ? print_json(job, found, facts) : print_table(job, found, facts);
+  } catch (const sim::Unfinished& error) {
+    throw Error(1, fmt::format("{} (seed {})", error.what(), options.seed));
+  }
+  return 0;
+}
+
+}  // namespace banyan::cli

@@ -1,0 +1,40 @@
+// `banyan simulate`: a whole job of the real engine on a virtual clock and network.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace banyan::cli {
+
+struct SimulateOptions {
+  std::uint32_t ranks = 0;
+  std::uint32_t ranks_per_host = 8;
+  std::string fan_out = "auto";
+  std::string join = "rendezvous";  // or "computed"
+  double latency_us = 25;
+  double local_latency_us = 0;
+  double jitter_us = 0;
+  double bandwidth_gbps = 25;
+  std::uint32_t hosts_per_rack = 0;
+  double spine_latency_us = 5;
+  double rack_bandwidth_gbps = 0;
+  std::uint32_t cores_per_host = 0;
+  std::uint32_t accept_queue = 4096;
+  double arrival_ms = 0;
+  std::uint32_t blob_bytes = 128;
+  std::uint64_t seed = 1;
+  std::string costs_file;
+  bool json = false;
+};
+
+// Adds the subcommand; parsing fills `options`, which must live as long as the application.
+CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options);
+
+// Returns the exit code.
+int simulate_command(const SimulateOptions& options);
+
+}  // namespace banyan::cli

@@ -1,0 +1,50 @@
+#include "sim/job.hh"
+
+#include <algorithm>
+#include <string>
+
+namespace banyan::sim {
+
+Endpoint machine(std::uint32_t host) {
+  Endpoint endpoint{Endpoint::Family::tcp4, 0, {}};
+  endpoint.address[0] = std::byte{10};
+  for (std::size_t i = 1; i < 4; ++i) endpoint.address[i] = static_cast<std::byte>(host >> (8 * (3 - i)));
+  return endpoint;
+}
+
+node::Config config_of(const JobOptions& options, std::uint32_t rank, Random& random) {
+  const std::uint32_t host = rank / options.ranks_per_host;
+  node::Config config;
+  config.rank = Rank{rank};
+  config.world_size = options.ranks;
+  config.job.bytes.fill(std::byte{7});
+  if (options.secret) config.secret = "the job's secret";
+  config.incarnation = Incarnation{(random.next() << 8) | 1};
+  for (std::byte& byte : config.entropy) byte = static_cast<std::byte>(random.below(256));
+  config.seed = random.next();
+  config.host_name = config.host_key = "host-" + std::to_string(host);
+  config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
+  config.fan_out = options.fan_out;
+  config.rendezvous = "host-0:4242";
+  if (options.computed) {
+    for (std::uint32_t h = 0; h < options.hosts(); ++h) config.hosts.push_back("host-" + std::to_string(h) + ":4242");
+    config.host_index = host;
+  }
+  std::string blob(options.blob_bytes, static_cast<char>('a' + rank % 26));
+  config.blob = Slice::adopt(std::move(blob));
+  config.start_timeout = std::chrono::hours(1);
+  return config;
+}
+
+void add_job(Cluster& cluster, const JobOptions& options) {
+  for (std::uint32_t rank = 0; rank < options.ranks; ++rank) {
+    Duration wait{};
+    if (options.arrival > Duration{}) {
+      wait = Duration(static_cast<Duration::rep>(
+          cluster.random().below(static_cast<std::uint64_t>(options.arrival.count()))));
+    }
+    cluster.add(config_of(options, rank, cluster.random()), machine(rank / options.ranks_per_host), wait);
+  }
+}
+
+}  // namespace banyan::sim
