@@ -39,11 +39,11 @@ const driver::Outcome& Handle::Implementation::result() const {
   return outcome;
 }
 
-const Payload& Handle::Implementation::message(std::size_t index) const {
+Payload Handle::Implementation::message(std::size_t index) const {
   wait_until(kNever);
   const driver::Outcome& outcome = result();
   if (const auto* payload = std::get_if<Payload>(&outcome); payload != nullptr && index == 0) return *payload;
-  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome);
+  if (const auto* payloads = std::get_if<node::Parts>(&outcome);
       payloads != nullptr && index < payloads->size()) {
     return (*payloads)[index];
   }
@@ -91,7 +91,7 @@ void Handle::on_done(std::function<void()> callback) const { implementation_->on
 std::size_t Handle::message_count() const {
   wait();
   const driver::Outcome& outcome = implementation_->operation().outcome();
-  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome)) return payloads->size();
+  if (const auto* payloads = std::get_if<node::Parts>(&outcome)) return payloads->size();
   return std::holds_alternative<Payload>(outcome) ? 1 : 0;
 }
 

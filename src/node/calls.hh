@@ -10,6 +10,7 @@
 #include "base/failure.hh"
 #include "base/ids.hh"
 #include "base/time.hh"
+#include "node/parts.hh"
 #include "wire/collective.hh"
 
 namespace banyan::node {
@@ -52,7 +53,7 @@ struct Call {
 // A completed call: the bytes it asked for, or what prevented it.
 struct Completion {
   CallId id{};
-  std::variant<Payload, std::vector<Payload>, Failure> result;
+  std::variant<Payload, Parts, Failure> result;
 };
 
 // Facts about the formed job, for reports.

@@ -16,7 +16,7 @@ namespace banyan::node {
 
 class CollectiveAlgorithm {
  public:
-  using Result = std::variant<Payload, std::vector<Payload>>;
+  using Result = std::variant<Payload, Parts>;
 
   // `head` names the operation; it is the pattern of every frame that the algorithm sends.
   CollectiveAlgorithm(CollectiveLinks& links, const wire::Collective& head) : links_(links), head_(head) {}

@@ -32,7 +32,7 @@ void GatherAlgorithm::before_vote() {
 }
 
 void GatherAlgorithm::on_total(std::uint64_t bytes) {
-  if (bytes + links_.world_size() * kPartLengthBytes > kMaxMessageBytes) failure_ = too_large();
+  if (bytes + links_.world_size() * Parts::kEndBytes > kMaxMessageBytes) failure_ = too_large();
 }
 
 void GatherAlgorithm::on_go() {
@@ -53,7 +53,7 @@ void GatherAlgorithm::contribute() {
   }
   contribution_ = {};
   if (for_everyone()) return;
-  result_ = std::vector<Payload>{};
+  result_ = Parts();
   done_ = true;
 }
 
@@ -89,9 +89,9 @@ bool GatherAlgorithm::collect(LinkId from, Payload tail) {
 
 void GatherAlgorithm::finish_if_complete() {
   if (!collector_->complete()) return;
-  std::vector<Payload> parts = collector_->take();
+  Parts parts = Parts::join(collector_->take());
   if (for_everyone()) {
-    const Payload stream = join_parts(parts);
+    const Payload& stream = parts.stream();
     // More than the votes had said.
     if (stream.size() > kMaxMessageBytes) {
       failure_ = too_large();
@@ -113,7 +113,7 @@ bool GatherAlgorithm::on_result(LinkId from, const wire::Collective& head, const
   if (!called_ || !packer_.empty() || head.about != kNoRank || !result_stream_.accept(head, tail)) return false;
   links_.send_data_down(head, tail, from);
   if (!result_stream_.complete()) return true;
-  auto parts = split_parts(result_stream_.bytes(), links_.world_size());
+  auto parts = Parts::from_stream(result_stream_.bytes(), links_.world_size());
   if (!parts) return false;
   result_ = *std::move(parts);
   result_stream_ = {};

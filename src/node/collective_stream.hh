@@ -38,11 +38,4 @@ class IncomingStream {
   Payload bytes_;
 };
 
-// An allgather's result as one stream: the number of bytes of each rank (kPartLengthBytes each), then the bytes, by
-// rank.
-inline constexpr std::size_t kPartLengthBytes = sizeof(std::uint64_t);
-Payload join_parts(const std::vector<Payload>& parts);
-// The parts again, shared. None: the lengths don't add up.
-std::optional<std::vector<Payload>> split_parts(const Payload& stream, std::uint32_t world_size);
-
 }  // namespace banyan::node

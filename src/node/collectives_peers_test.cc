@@ -241,7 +241,7 @@ TEST_F(CollectivesPeers, the_result_of_an_allgather_follows_the_contribution_and
   const auto result = [&](const Payload& stream) {
     return down(Frame(Part::data, 0, kAllgather).place(0, stream.size()).with(stream));
   };
-  const Payload good = join_parts(std::vector<Payload>(5, Payload::copy("abc")));
+  const Payload good = Parts::join(std::vector<Payload>(5, Payload::copy("abc"))).stream();
   EXPECT_FALSE(result(good));
   // Called, but the ranks below have not, so that nothing of theirs or its own has gone up.
   job.call(child, allgather(Payload::copy("abc")));

@@ -11,6 +11,12 @@
 namespace banyan::node {
 namespace {
 
+std::vector<Payload> parts_of(const Parts& parts) {
+  std::vector<Payload> all;
+  for (std::size_t i = 0; i < parts.size(); ++i) all.push_back(parts[i]);
+  return all;
+}
+
 // A random program of collective calls, the same for all ranks, and what each of them must yield.
 class Program {
  public:
@@ -38,13 +44,13 @@ class Program {
   bool fits(std::size_t step, Rank rank, const Completion& completion) const {
     const Plan plan = plan_of(step);
     const auto* payload = std::get_if<Payload>(&completion.result);
-    const auto* parts = std::get_if<std::vector<Payload>>(&completion.result);
+    const auto* parts = std::get_if<Parts>(&completion.result);
     switch (plan.kind) {
       case CollectiveKind::barrier: return payload && payload->empty();
       case CollectiveKind::broadcast: return payload && *payload == bytes(step, 0);
-      case CollectiveKind::allgather: return parts && *parts == all_bytes(step);
+      case CollectiveKind::allgather: return parts && parts_of(*parts) == all_bytes(step);
       case CollectiveKind::gather:
-        return parts && *parts == (rank == plan.root ? all_bytes(step) : std::vector<Payload>{});
+        return parts && parts_of(*parts) == (rank == plan.root ? all_bytes(step) : std::vector<Payload>{});
       case CollectiveKind::scatter: return payload && *payload == bytes(step, raw(rank));
       case CollectiveKind::reduce: return payload && *payload == (rank == plan.root ? reduced(step) : Payload{});
       case CollectiveKind::allreduce: return payload && *payload == reduced(step);
@@ -271,7 +277,7 @@ TEST(Collectives, allgather_packs_small_contributions_into_few_frames) {
   for (std::uint32_t i = 0; i < ranks; ++i) job.call(Rank{i}, allgather(pattern(i, 128)));
   job.run();
   for (std::uint32_t i = 0; i < ranks; ++i) {
-    const auto* parts = job.result<std::vector<Payload>>(Rank{i}, CallId{0});
+    const auto* parts = job.result<Parts>(Rank{i}, CallId{0});
     ASSERT_NE(parts, nullptr);
     for (std::uint32_t j = 0; j < ranks; ++j) ASSERT_EQ((*parts)[j], pattern(j, 128));
   }
@@ -327,8 +333,8 @@ TEST(Collectives, a_job_of_one_rank_needs_nobody) {
   const Rank me{0};
   EXPECT_NE(job.result<Payload>(me, job.call(me, barrier())), nullptr);
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, broadcast(me, large))), large);
-  EXPECT_EQ(*job.result<std::vector<Payload>>(me, job.call(me, allgather(large))), std::vector{large});
-  EXPECT_EQ(*job.result<std::vector<Payload>>(me, job.call(me, gather(me, large))), std::vector{large});
+  EXPECT_EQ(parts_of(*job.result<Parts>(me, job.call(me, allgather(large)))), std::vector{large});
+  EXPECT_EQ(parts_of(*job.result<Parts>(me, job.call(me, gather(me, large)))), std::vector{large});
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, scatter(me, {large}))), large);
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, reduce(me, Reduction::sum, ElementType::uint8, large))), large);
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, allreduce(Reduction::sum, ElementType::uint8, large))), large);

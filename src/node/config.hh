@@ -3,7 +3,10 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hh"
@@ -11,9 +14,28 @@
 #include "base/ids.hh"
 #include "base/limits.hh"
 #include "base/time.hh"
+#include "node/table_store.hh"
 #include "tree/position.hh"
 
 namespace banyan::node {
+
+// An immutable list of addresses that ranks of one process can share: a large job has as many as hosts.
+class HostList {
+ public:
+  HostList() = default;
+  HostList(std::vector<std::string> hosts)  // NOLINT(google-explicit-constructor): it is one
+      : list_(hosts.empty() ? nullptr : std::make_shared<const std::vector<std::string>>(std::move(hosts))) {}
+  HostList(std::initializer_list<std::string> hosts) : HostList(std::vector<std::string>(hosts)) {}
+
+  bool empty() const { return list_ == nullptr; }
+  std::size_t size() const { return list_ ? list_->size() : 0; }
+  const std::string& operator[](std::size_t i) const { return (*list_)[i]; }
+  const std::string* begin() const { return list_ ? list_->data() : nullptr; }
+  const std::string* end() const { return begin() + size(); }
+
+ private:
+  std::shared_ptr<const std::vector<std::string>> list_;
+};
 
 struct Config {
   Rank rank{};
@@ -33,12 +55,14 @@ struct Config {
 
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
   std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it
-  // Computed parents: the address of each host's leader, in order of position, as the user wrote it; empty: parents
+  // Computed parents: the address of each host's leader, in order of position, as the user wrote it; none: parents
   // come from the rendezvous. `host_index` is this host's place in that list.
-  std::vector<std::string> hosts;
+  HostList hosts;
   std::uint32_t host_index = 0;
 
   Slice blob;
+  // Shared by the ranks of a process that one thread drives.
+  std::shared_ptr<TableStore> tables = std::make_shared<TableStore>();
   Duration start_timeout = std::chrono::seconds(30);
   Duration close_timeout = std::chrono::seconds(10);
   Limits limits;

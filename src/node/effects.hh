@@ -66,7 +66,7 @@ class Effects {
     add(effect::SendFrame{link, frame_class, std::move(frame), feeder});
   }
   void complete(CallId id, Payload result) { add(Completion{id, std::move(result)}); }
-  void complete(CallId id, std::vector<Payload> parts) { add(Completion{id, std::move(parts)}); }
+  void complete(CallId id, Parts parts) { add(Completion{id, std::move(parts)}); }
   void complete(CallId id, Failure failure) { add(Completion{id, std::move(failure)}); }
 
   std::vector<Effect> take() { return std::exchange(list_, {}); }

@@ -84,7 +84,7 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
     joiner_.stop();
     return fail(now, lost_failure(kRootRank, upstream->host, failure.text));
   }
-  table_receiver_ = TableReceiver(config_.world_size);
+  table_receiver_ = TableReceiver(config_.world_size, config_.tables);
   joiner_.on_link_failed(now, link, failure, rejected_by_peer);
   after_joiner(now);
 }

@@ -12,7 +12,7 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
       job_(job),
       random_(config.seed),
       joiner_(config, link_ids, effects_, random_),
-      table_receiver_(config.world_size) {
+      table_receiver_(config.world_size, config.tables) {
   BANYAN_ASSERT(config.world_size > 0 && raw(config.rank) < config.world_size);
   BANYAN_ASSERT(config.fan_out >= kMinFanOut && config.fan_out <= kMaxFanOut);
   if (!is_root()) return;

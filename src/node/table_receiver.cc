@@ -1,6 +1,7 @@
 #include "node/table_receiver.hh"
 
 #include <algorithm>
+#include <utility>
 
 namespace banyan::node {
 
@@ -25,10 +26,7 @@ TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Pay
     chunks_.push_back(std::move(chunk));
   }
   if (received_ < total_) return Result::more;
-  Payload whole;
-  for (const Payload& part : chunks_) whole.append(part);
-  if (digest_of(whole) != digest_) return Result::broken;
-  table_ = wire::Table::from_wire(std::move(chunks_), world_size_);
+  table_ = store_->take(std::exchange(chunks_, {}), digest_, world_size_);
   return table_ == nullptr ? Result::broken : Result::complete;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "node/table_store.hh"
 #include "wire/table.hh"
 
 namespace banyan::node {
@@ -13,7 +14,9 @@ class TableReceiver {
  public:
   enum class Result : std::uint8_t { more, complete, broken };
 
-  explicit TableReceiver(std::uint32_t world_size) : world_size_(world_size) {}
+  // `store`: of this process.
+  TableReceiver(std::uint32_t world_size, std::shared_ptr<TableStore> store)
+      : world_size_(world_size), store_(std::move(store)) {}
 
   // Chunks come in order; those that came before (after a new attachment) are passed over.
   Result add(const wire::TableChunk& head, const Payload& bytes);
@@ -27,6 +30,7 @@ class TableReceiver {
   static constexpr std::size_t kMostSlices = 2;
 
   std::uint32_t world_size_;
+  std::shared_ptr<TableStore> store_;
   Digest digest_{};
   std::uint64_t total_ = 0;
   std::uint64_t received_ = 0;

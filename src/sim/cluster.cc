@@ -409,7 +409,7 @@ void Cluster::bind(std::uint32_t i, const node::effect::Listen& listen) {
   if (target == node::Target::rendezvous) {
     bound_[key(i, node::Target::endpoint, endpoint, {})] = own;
     const node::Config& config = processes_[i].config;
-    if (!config.hosts.empty()) bound_["host " + config.hosts.front()] = own;
+    if (!config.hosts.empty()) bound_["host " + config.hosts[0]] = own;
   } else if (target == node::Target::endpoint && !listen.name.empty()) {
     bound_["host " + listen.name] = own;
   }
@@ -424,7 +424,7 @@ bool Cluster::wants(std::uint32_t i, LinkId link) const {
 // Who listens where the connection goes to, and whether the way there is open.
 Cluster::Way Cluster::find(std::uint32_t i, const node::effect::Connect& connect) const {
   const std::string& name =
-      connect.target == node::Target::host ? processes_[i].config.hosts.at(connect.host_index) : connect.name;
+      connect.target == node::Target::host ? processes_[i].config.hosts[connect.host_index] : connect.name;
   const auto found = bound_.find(key(i, connect.target, connect.endpoint, name));
   if (found == bound_.end()) return {Path::refused, {}};
   const Bound& to = found->second;

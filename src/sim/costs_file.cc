@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "built_in_costs.hh"
+#include "sim/built_in_costs.hh"  // made by CMakeLists.txt
 
 namespace banyan::sim {
 namespace {

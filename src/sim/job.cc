@@ -12,7 +12,15 @@ Endpoint machine(std::uint32_t host) {
   return endpoint;
 }
 
-node::Config config_of(const JobOptions& options, std::uint32_t rank, Random& random) {
+node::HostList hosts_of(const JobOptions& options) {
+  std::vector<std::string> hosts;
+  for (std::uint32_t h = 0; options.computed && h < options.hosts(); ++h) {
+    hosts.push_back("host-" + std::to_string(h) + ":4242");
+  }
+  return hosts;
+}
+
+node::Config config_of(const JobOptions& options, std::uint32_t rank, const node::HostList& hosts, Random& random) {
   const std::uint32_t host = rank / options.ranks_per_host;
   node::Config config;
   config.rank = Rank{rank};
@@ -26,10 +34,8 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, Random& ra
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
   config.fan_out = options.fan_out;
   config.rendezvous = "host-0:4242";
-  if (options.computed) {
-    for (std::uint32_t h = 0; h < options.hosts(); ++h) config.hosts.push_back("host-" + std::to_string(h) + ":4242");
-    config.host_index = host;
-  }
+  config.hosts = hosts;
+  config.host_index = options.computed ? host : 0;
   std::string blob(options.blob_bytes, static_cast<char>('a' + rank % 26));
   config.blob = Slice::adopt(std::move(blob));
   config.start_timeout = std::chrono::hours(1);
@@ -37,13 +43,17 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, Random& ra
 }
 
 void add_job(Cluster& cluster, const JobOptions& options) {
+  const node::HostList hosts = hosts_of(options);
+  const auto tables = std::make_shared<node::TableStore>();
   for (std::uint32_t rank = 0; rank < options.ranks; ++rank) {
     Duration wait{};
     if (options.arrival > Duration{}) {
       wait = Duration(static_cast<Duration::rep>(
           cluster.random().below(static_cast<std::uint64_t>(options.arrival.count()))));
     }
-    cluster.add(config_of(options, rank, cluster.random()), machine(rank / options.ranks_per_host), wait);
+    node::Config config = config_of(options, rank, hosts, cluster.random());
+    config.tables = tables;
+    cluster.add(std::move(config), machine(rank / options.ranks_per_host), wait);
   }
 }
 

@@ -23,8 +23,10 @@ struct JobOptions {
 
 // The machine that the host's processes run on.
 Endpoint machine(std::uint32_t host);
+// Where each host's leader listens, for computed parents; empty otherwise.
+node::HostList hosts_of(const JobOptions& options);
 // Rank r stands on host r / ranks_per_host. `random` gives it what it must not share with others.
-node::Config config_of(const JobOptions& options, std::uint32_t rank, Random& random);
+node::Config config_of(const JobOptions& options, std::uint32_t rank, const node::HostList& hosts, Random& random);
 // Adds all ranks in order, so that process i is rank i.
 void add_job(Cluster& cluster, const JobOptions& options);
 

@@ -79,7 +79,9 @@ class Job : public Cluster {
     config.fan_out = shape.fan_out;
     config.rendezvous = "host-0:4242";
     if (shape.computed) {
-      for (std::uint32_t h = 0; h < shape.hosts(); ++h) config.hosts.push_back("host-" + std::to_string(h) + ":4242");
+      std::vector<std::string> hosts;
+      for (std::uint32_t h = 0; h < shape.hosts(); ++h) hosts.push_back("host-" + std::to_string(h) + ":4242");
+      config.hosts = std::move(hosts);
       config.host_index = host;
     }
     config.blob = Slice::copy("blob of " + std::to_string(rank) + std::string(random().below(300), '.'));
@@ -268,10 +270,10 @@ TEST(Forming, collectives_and_messages_run_over_the_links_that_formed) {
     job.run_for(seconds(9));
     for (std::uint32_t i = 0; i < n; ++i) {
       const node::Completion* gathered = job.result(i, collectives[i][0]);
-      ASSERT_TRUE(gathered != nullptr && std::holds_alternative<std::vector<Payload>>(gathered->result))
+      ASSERT_TRUE(gathered != nullptr && std::holds_alternative<node::Parts>(gathered->result))
           << i << job.story();
       for (std::uint32_t r = 0; r < n; ++r)
-        EXPECT_EQ(std::get<std::vector<Payload>>(gathered->result)[r].to_string(), words[r]);
+        EXPECT_EQ(std::get<node::Parts>(gathered->result)[r].to_string(), words[r]);
       EXPECT_NE(job.result(i, collectives[i][1]), nullptr);
       ASSERT_NE(job.result(i, collectives[i][2]), nullptr);
     }
@@ -990,8 +992,8 @@ TEST(Ending, a_rank_that_owes_bytes_stays_until_they_have_left) {
     EXPECT_TRUE(job[leaver].closed);
     const node::Completion* gathered = job.result(0, calls[0]);
     ASSERT_NE(gathered, nullptr);
-    ASSERT_TRUE(std::holds_alternative<std::vector<Payload>>(gathered->result));
-    EXPECT_EQ(std::get<std::vector<Payload>>(gathered->result)[leaver].size(), 300'000u);
+    ASSERT_TRUE(std::holds_alternative<node::Parts>(gathered->result));
+    EXPECT_EQ(std::get<node::Parts>(gathered->result)[leaver].size(), 300'000u);
     job.expect_no_faults();
   });
 }
@@ -1014,7 +1016,7 @@ TEST(Ending, what_calls_have_queued_leaves_before_close_is_done) {
         },
         after(job.now(), seconds(20)));
     ASSERT_TRUE(over) << job.story();
-    ASSERT_TRUE(std::holds_alternative<std::vector<Payload>>(job.result(0, calls[0])->result)) << job.story();
+    ASSERT_TRUE(std::holds_alternative<node::Parts>(job.result(0, calls[0])->result)) << job.story();
     EXPECT_FALSE(job[0].failed) << job.story();
     job.expect_no_faults();
   });

@@ -55,7 +55,7 @@ void ConnectAttempt::connect_local() {
 
 std::vector<HostAndPort> ConnectAttempt::targets() const {
   if (order_.target == node::Target::rendezvous) return runner_->options().rendezvous;
-  const std::vector<std::string>& hosts = runner_->config().hosts;
+  const node::HostList& hosts = runner_->config().hosts;
   if (order_.host_index >= hosts.size()) return {};
   const std::optional<HostAndPort> host = HostAndPort::parse(hosts[order_.host_index]);
   return host ? std::vector{*host} : std::vector<HostAndPort>{};

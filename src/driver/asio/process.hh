@@ -15,6 +15,7 @@
 #include "driver/asio/loop.hh"
 #include "driver/asio/receive_buffer.hh"
 #include "driver/asio/resolver.hh"
+#include "node/table_store.hh"
 
 namespace banyan::driver {
 
@@ -40,6 +41,7 @@ struct Process {
   // Connections that no engine got to see: strangers, other users, hellos for ranks that are not here.
   std::uint64_t turned_away = 0;
   AcceptToken last_token{};
+  const std::shared_ptr<node::TableStore> tables = std::make_shared<node::TableStore>();
 };
 
 }  // namespace banyan::driver

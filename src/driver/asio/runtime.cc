@@ -106,6 +106,7 @@ std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions opt
     choice = std::move(std::get<InterfaceChoice>(chosen));
   }
   complete_config(options);
+  options.config.tables = process_->tables;
   std::unique_ptr<engine::Machine> machine = make_machine(options.config);
   auto runner = std::make_shared<EngineRunner>(*process_, std::move(options), std::move(choice), std::move(machine));
   return std::make_unique<RankHandle>(shared_from_this(), std::move(runner));
