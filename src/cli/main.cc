@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/calibrate_command.hh"
 #include "cli/error.hh"
 #include "cli/run_command.hh"
 #include "cli/run_options.hh"
@@ -37,6 +38,8 @@ int main_function(int argument_count, char** arguments) {
   RunOptions run_options;
   CLI::App* run = add_run_command(application, run_options);
   SimulateOptions simulate_options;
+  CalibrateOptions calibrate_options;
+  const CLI::App* calibrate = add_calibrate_command(application, calibrate_options);
   const CLI::App* simulate = add_simulate_command(application, simulate_options);
 
   const auto is_asked_for = [&](const CLI::App* subcommand) { return subcommand->get_name() == arguments[1]; };
@@ -60,6 +63,7 @@ int main_function(int argument_count, char** arguments) {
     if (error.get_exit_code() == 0) return application.exit(error);
     return bad_input(who(), error.what());
   }
+  if (*calibrate) return calibrate_command(calibrate_options);
   if (*simulate) return simulate_command(simulate_options);
   run_options.command = run->remaining();
   if (!run_options.command.empty()) {

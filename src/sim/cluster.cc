@@ -260,6 +260,7 @@ void Cluster::spend(std::uint32_t i, Duration cost) {
 void Cluster::feed(std::uint32_t i, engine::Input input) {
   if (!runs(i)) return;
   Process& process = processes_[i];
+  ++inputs_;
   spend(i, std::holds_alternative<engine::input::Start>(input) ? options_.costs.start : options_.costs.input);
   mix(static_cast<std::uint64_t>(clock_.time_since_epoch().count()));
   mix((std::uint64_t{i} << 8) | input.index());
@@ -601,7 +602,7 @@ bool Cluster::write(std::uint32_t i, std::uint32_t number, std::uint32_t side) {
   if (own.batch.empty()) return false;
   Payload bytes = std::exchange(own.batch, {});
   const std::size_t count = bytes.size();
-  spend(i, options_.costs.writing(1, count));
+  spend(i, options_.costs.writing(connections_[number].local, count));
   Half& peer = connections_[number].half[1 - side];
   const std::size_t believed = peer.reported + count;
   send(number, 1 - side, clock_, std::move(bytes));
@@ -666,7 +667,7 @@ void Cluster::read(std::uint32_t i, std::uint32_t number, std::uint32_t side) {
     if (half.link != kNoLink) feed(i, engine::input::Closed{half.link, "connection closed by the peer"});
     return;
   }
-  read_bytes(i, half);
+  read_bytes(i, half, connection.local);
   Half& sender = connection.half[1 - side];
   if (queued(half) < half.reported && sender.open && sender.process != kStranger && !sender.drain_planned) {
     sender.drain_planned = true;
@@ -677,7 +678,7 @@ void Cluster::read(std::uint32_t i, std::uint32_t number, std::uint32_t side) {
   mark_readable(number, side);
 }
 
-void Cluster::read_bytes(std::uint32_t i, Half& half) {
+void Cluster::read_bytes(std::uint32_t i, Half& half, bool local) {
   std::size_t most = options_.read_bytes;
   if (options_.small_read != 0) {
     // Mostly large pieces, so that a run takes no ages.
@@ -695,7 +696,7 @@ void Cluster::read_bytes(std::uint32_t i, Half& half) {
     }
   }
   half.unread -= bytes.size();
-  spend(i, options_.costs.reading(1, bytes.size()));
+  spend(i, options_.costs.reading(local, bytes.size()));
   if (options_.small_read != 0) return feed(i, engine::input::BytesReceived{half.link, bytes.flatten()});
   // As they were sent: nothing is copied.
   for (std::size_t slice = 0; slice < bytes.slice_count() && half.open; ++slice) {

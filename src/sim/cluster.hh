@@ -101,6 +101,8 @@ class Cluster {
   // Mixed from every input of every engine and its time: equal for equal runs.
   std::uint64_t digest() const { return digest_; }
   std::uint64_t events() const { return events_done_; }
+  // Of all engines.
+  std::uint64_t inputs() const { return inputs_; }
   // What went over a connection that `belongs` to it, by the processes at its two ends; closed ones count as of nobody.
   template <typename Visit>
   void for_each_connection(Visit visit) const {
@@ -291,7 +293,7 @@ class Cluster {
   void arrive(std::uint32_t connection, std::uint32_t side);
   void mark_readable(std::uint32_t connection, std::uint32_t side);
   void read(std::uint32_t i, std::uint32_t connection, std::uint32_t side);
-  void read_bytes(std::uint32_t i, Half& half);
+  void read_bytes(std::uint32_t i, Half& half, bool local);
   void drained(std::uint32_t connection, std::uint32_t side);
   std::size_t queued(const Half& receiver) const;
   void hang_up(std::uint32_t connection, std::uint32_t side, Time time, bool abandon);
@@ -325,6 +327,7 @@ class Cluster {
   Traffic closed_traffic_;
   std::uint64_t connections_opened_ = 0;
   std::uint64_t events_done_ = 0;
+  std::uint64_t inputs_ = 0;
   std::uint64_t digest_ = 0xcbf2'9ce4'8422'2325u;
 };
 

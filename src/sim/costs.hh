@@ -19,20 +19,26 @@ struct Costs {
   std::int64_t accept_tcp = 0;
   std::int64_t accept_local = 0;
   std::int64_t close = 0;
-  std::int64_t read = 0;          // one system call, without its bytes
-  std::int64_t write = 0;
+  std::int64_t read_tcp = 0;      // one system call, without its bytes
+  std::int64_t read_local = 0;
+  std::int64_t write_tcp = 0;
+  std::int64_t write_local = 0;
   std::int64_t authenticate = 0;  // one side's cryptography of a handshake
   std::int64_t input = 0;         // the engine's own work for one input and what it causes
   // Picoseconds for a byte.
   std::int64_t read_byte_ps = 0;
   std::int64_t write_byte_ps = 0;
 
-  Duration reading(std::size_t calls, std::size_t bytes) const { return of(read, calls, read_byte_ps, bytes); }
-  Duration writing(std::size_t calls, std::size_t bytes) const { return of(write, calls, write_byte_ps, bytes); }
+  Duration reading(bool local, std::size_t bytes) const {
+    return of(local ? read_local : read_tcp, read_byte_ps, bytes);
+  }
+  Duration writing(bool local, std::size_t bytes) const {
+    return of(local ? write_local : write_tcp, write_byte_ps, bytes);
+  }
 
  private:
-  static Duration of(std::int64_t call, std::size_t calls, std::int64_t byte_ps, std::size_t bytes) {
-    return Duration(call * static_cast<std::int64_t>(calls) + byte_ps * static_cast<std::int64_t>(bytes) / 1000);
+  static Duration of(std::int64_t call, std::int64_t byte_ps, std::size_t bytes) {
+    return Duration(call + byte_ps * static_cast<std::int64_t>(bytes) / 1000);
   }
 };
 
