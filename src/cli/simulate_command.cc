@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -15,6 +17,7 @@
 #include "cli/error.hh"
 #include "sim/costs_file.hh"
 #include "sim/measurement.hh"
+#include "sim/star_ring.hh"
 
 namespace banyan::cli {
 namespace {
@@ -159,12 +162,74 @@ void print_table(const sim::JobOptions& job, const sim::Measurement& found, cons
 
 }  // namespace
 
+namespace {
+
+struct Scheme {
+  const char* name;
+  sim::StarRing star_ring;
+};
+constexpr std::array kSchemes{Scheme{"star-ring", {.sleeps = true, .bidirectional = false}},
+                              Scheme{"star-ring-bidirectional", {.sleeps = true, .bidirectional = true}},
+                              Scheme{"star-ring-no-sleep", {.sleeps = false, .bidirectional = false}}};
+
+void print_star_ring(const SimulateOptions& options, const sim::JobOptions& job, const sim::StarRingMeasurement& found,
+                     const Facts& facts) {
+  if (!options.json && found.kept_out > 0) {
+    fmt::print("{} ranks on {} hosts never form by {}: the root's accept queue of {} stays full, and {} ranks give up\n",
+               job.ranks, job.hosts(), options.scheme, options.accept_queue, found.kept_out);
+    return;
+  }
+  if (!options.json) {
+    fmt::print("{} ranks on {} hosts bootstrap by {}\n\n", job.ranks, job.hosts(), options.scheme);
+    fmt::print("simulated time until the slowest rank holds all addresses\n  formed {:.3f} ms: {:.3f} ms by the root, {:.3f} ms "
+               "around the ring\n",
+               found.formed_ms, found.star_ms, found.ring_ms);
+    fmt::print("the root computed for {:.3f} ms; its full accept queue dropped {} calls\n", found.root_cpu_ms,
+               found.repeated_syns);
+    return;
+  }
+  const nlohmann::ordered_json line{{"scheme", options.scheme},
+                                    {"ranks", job.ranks},
+                                    {"hosts", job.hosts()},
+                                    {"formed_ms", found.kept_out > 0 ? nlohmann::ordered_json() : found.formed_ms},
+                                    {"star_ms", found.star_ms},
+                                    {"ring_ms", found.ring_ms},
+                                    {"root_cpu_ms", found.root_cpu_ms},
+                                    {"root_links_max", found.root_links},
+                                    {"connections_total", found.connections_total},
+                                    {"messages_total", found.messages_total},
+                                    {"bytes_total", found.bytes_total},
+                                    {"repeated_syns", found.repeated_syns},
+                                    {"kept_out", found.kept_out},
+                                    {"wall_s", facts.wall_s},
+                                    {"peak_rss_mib", facts.peak_rss_mib}};
+  fmt::print("{}\n", line.dump());
+}
+
+const Scheme* scheme_of(const SimulateOptions& options) {
+  if (options.scheme == "banyan") return nullptr;
+  const auto* found = std::find_if(kSchemes.begin(), kSchemes.end(),
+                                   [&](const Scheme& scheme) { return scheme.name == options.scheme; });
+  if (found != kSchemes.end()) return found;
+  std::string known = "banyan";
+  for (const Scheme& scheme : kSchemes) known += fmt::format(", {}", scheme.name);
+  throw Error(kExitBadInput, fmt::format("--scheme must be one of {}, not '{}'", known, options.scheme));
+}
+
+}  // namespace
+
 CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
   CLI::App* simulate = application.add_subcommand(
       "simulate", "Run a whole job of the real engine on a virtual clock and network");
   simulate->add_option("-n,--ranks", options.ranks, "Number of ranks")->required()->type_name("N");
   simulate->add_option("--ranks-per-host", options.ranks_per_host, "Ranks on each host")
       ->type_name("R")
+      ->capture_default_str();
+  simulate
+      ->add_option("--scheme", options.scheme,
+                   "What to simulate: banyan, or with the same costs and network star-ring (mscclpp's way), "
+                   "star-ring-bidirectional (NCCL's), star-ring-no-sleep")
+      ->type_name("SCHEME")
       ->capture_default_str();
   simulate->add_option("--fan-out", options.fan_out, "Children of each host in the tree, or auto")
       ->type_name("K")
@@ -217,11 +282,18 @@ int simulate_command(const SimulateOptions& options) {
   const sim::JobOptions job = job_of(options);
   const sim::ClusterOptions cluster = cluster_of(options);
   const auto begin = std::chrono::steady_clock::now();
+  const auto facts = [&] {
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+    return Facts{wall.count(), peak_rss_mib()};
+  };
+  if (const Scheme* scheme = scheme_of(options)) {
+    const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
+    print_star_ring(options, job, found, facts());
+    return 0;
+  }
   try {
     const sim::Measurement found = sim::measure(job, cluster, options.seed, [](const char*) {});
-    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
-    const Facts facts{wall.count(), peak_rss_mib()};
-    options.json ? print_json(job, found, facts) : print_table(job, found, facts);
+    options.json ? print_json(job, found, facts()) : print_table(job, found, facts());
   } catch (const sim::Unfinished& error) {
     throw Error(1, fmt::format("{} (seed {})", error.what(), options.seed));
   }

@@ -13,6 +13,7 @@ namespace banyan::cli {
 struct SimulateOptions {
   std::uint32_t ranks = 0;
   std::uint32_t ranks_per_host = 8;
+  std::string scheme = "banyan";  // or one of those of sim/star_ring.hh
   std::string fan_out = "auto";
   std::string join = "rendezvous";  // or "computed"
   double latency_us = 25;
