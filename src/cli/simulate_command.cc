@@ -188,10 +188,12 @@ void print_star_ring(const SimulateOptions& options, const sim::JobOptions& job,
                found.repeated_syns);
     return;
   }
+  // Null: never.
+  const nlohmann::ordered_json formed = found.kept_out > 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(found.formed_ms);
   const nlohmann::ordered_json line{{"scheme", options.scheme},
                                     {"ranks", job.ranks},
                                     {"hosts", job.hosts()},
-                                    {"formed_ms", found.kept_out > 0 ? nlohmann::ordered_json() : found.formed_ms},
+                                    {"formed_ms", formed},
                                     {"star_ms", found.star_ms},
                                     {"ring_ms", found.ring_ms},
                                     {"root_cpu_ms", found.root_cpu_ms},
