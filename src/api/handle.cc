@@ -43,8 +43,7 @@ Payload Handle::Implementation::message(std::size_t index) const {
   wait_until(kNever);
   const driver::Outcome& outcome = result();
   if (const auto* payload = std::get_if<Payload>(&outcome); payload != nullptr && index == 0) return *payload;
-  if (const auto* payloads = std::get_if<node::Parts>(&outcome);
-      payloads != nullptr && index < payloads->size()) {
+  if (const auto* payloads = std::get_if<node::Parts>(&outcome); payloads != nullptr && index < payloads->size()) {
     return (*payloads)[index];
   }
   api::throw_misuse(*speaker_, ErrorPhase::running, "the operation brought no message " + std::to_string(index));

@@ -47,8 +47,9 @@ CLI::App* add_calibrate_command(CLI::App& application, CalibrateOptions& options
       application.add_subcommand("calibrate", "Measure this machine's CPU costs for banyan simulate --costs");
   calibrate->add_option("-o,--output", options.output, "Where to write them; standard output if not given")
       ->type_name("FILE");
-  calibrate->footer("Takes a few seconds, on a machine that does nothing else. Nanoseconds for one of each; ..._ps:\n"
-                    "picoseconds for a byte.");
+  calibrate->footer(
+      "Takes a few seconds, on a machine that does nothing else. Nanoseconds for one of each; ..._ps:\n"
+      "picoseconds for a byte.");
   return calibrate;
 }
 

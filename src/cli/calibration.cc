@@ -128,7 +128,8 @@ void send_all(const Descriptor& to, std::size_t bytes) {
 }
 void receive_all(const Descriptor& from, std::size_t bytes) {
   static std::string block(kLargeBytes, ' ');
-  while (bytes > 0) bytes -= static_cast<std::size_t>(check(::recv(from.get(), block.data(), bytes, 0), "cannot receive"));
+  while (bytes > 0)
+    bytes -= static_cast<std::size_t>(check(::recv(from.get(), block.data(), bytes, 0), "cannot receive"));
 }
 
 Both connect_and_accept(int family) {

@@ -26,7 +26,8 @@ constexpr double kMaxMicroseconds = 1e9;
 
 Duration microseconds_of(const char* option, double value) {
   if (!std::isfinite(value) || value < 0 || value > kMaxMicroseconds) {
-    throw Error(kExitBadInput, fmt::format("{} must be 0 to {:.0f} microseconds, not {}", option, kMaxMicroseconds, value));
+    throw Error(kExitBadInput,
+                fmt::format("{} must be 0 to {:.0f} microseconds, not {}", option, kMaxMicroseconds, value));
   }
   return Duration(std::llround(value * 1e3));
 }
@@ -85,6 +86,7 @@ sim::ClusterOptions cluster_of(const SimulateOptions& options) {
   cluster.network.spine_latency = microseconds_of("--spine-latency-us", options.spine_latency_us);
   cluster.network.rack_bytes_per_second = bytes_per_second("--rack-bandwidth-gbps", options.rack_bandwidth_gbps);
   cluster.cores_per_host = options.cores_per_host;
+  cluster.one_machine = options.one_machine;
   cluster.accept_queue = options.accept_queue;
   cluster.socket_buffer = std::size_t{4} << 20;
   try {
@@ -148,8 +150,8 @@ void print_table(const sim::JobOptions& job, const sim::Measurement& found, cons
   row("allgather", found.allgather_ms);
   row("broadcast", found.broadcast_ms);
   row("send and recv", found.send_recv_ms);
-  fmt::print("\nlinks at one rank: at most {} in the tree, {} on its host; at the root {} in all\n", found.tree_links_max,
-             found.local_links_max, found.root_links);
+  fmt::print("\nlinks at one rank: at most {} in the tree, {} on its host; at the root {} in all\n",
+             found.tree_links_max, found.local_links_max, found.root_links);
   fmt::print("the root computed for {:.3f} ms until it had formed\n\n", found.root_cpu_ms);
   fmt::print("  {:<10}{:>12}{:>16}{:>20}\n", "", "links", "messages", "bytes");
   for (const sim::LevelTraffic& level : found.levels) {
@@ -175,21 +177,25 @@ constexpr std::array kSchemes{Scheme{"star-ring", {.sleeps = true, .bidirectiona
 void print_star_ring(const SimulateOptions& options, const sim::JobOptions& job, const sim::StarRingMeasurement& found,
                      const Facts& facts) {
   if (!options.json && found.kept_out > 0) {
-    fmt::print("{} ranks on {} hosts never form by {}: the root's accept queue of {} stays full, and {} ranks give up\n",
-               job.ranks, job.hosts(), options.scheme, options.accept_queue, found.kept_out);
+    fmt::print(
+        "{} ranks on {} hosts never form by {}: the root's accept queue of {} stays full, and {} ranks give up\n",
+        job.ranks, job.hosts(), options.scheme, options.accept_queue, found.kept_out);
     return;
   }
   if (!options.json) {
     fmt::print("{} ranks on {} hosts bootstrap by {}\n\n", job.ranks, job.hosts(), options.scheme);
-    fmt::print("simulated time until the slowest rank holds all addresses\n  formed {:.3f} ms: {:.3f} ms by the root, {:.3f} ms "
-               "around the ring\n",
-               found.formed_ms, found.star_ms, found.ring_ms);
+    fmt::print(
+        "simulated time until the slowest rank holds all addresses\n  formed {:.3f} ms: {:.3f} ms by the root, {:.3f} "
+        "ms "
+        "around the ring\n",
+        found.formed_ms, found.star_ms, found.ring_ms);
     fmt::print("the root computed for {:.3f} ms; its full accept queue dropped {} calls\n", found.root_cpu_ms,
                found.repeated_syns);
     return;
   }
   // Null: never.
-  const nlohmann::ordered_json formed = found.kept_out > 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(found.formed_ms);
+  const nlohmann::ordered_json formed =
+      found.kept_out > 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(found.formed_ms);
   const nlohmann::ordered_json line{{"scheme", options.scheme},
                                     {"ranks", job.ranks},
                                     {"hosts", job.hosts()},
@@ -221,8 +227,8 @@ const Scheme* scheme_of(const SimulateOptions& options) {
 }  // namespace
 
 CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
-  CLI::App* simulate = application.add_subcommand(
-      "simulate", "Run a whole job of the real engine on a virtual clock and network");
+  CLI::App* simulate =
+      application.add_subcommand("simulate", "Run a whole job of the real engine on a virtual clock and network");
   simulate->add_option("-n,--ranks", options.ranks, "Number of ranks")->required()->type_name("N");
   simulate->add_option("--ranks-per-host", options.ranks_per_host, "Ranks on each host")
       ->type_name("R")
@@ -257,13 +263,16 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
   simulate->add_option("--spine-latency-us", options.spine_latency_us, "More, one way, between racks")
       ->type_name("US")
       ->capture_default_str();
-  simulate->add_option("--rack-bandwidth-gbps", options.rack_bandwidth_gbps,
-                       "Of a rack's link to the spine, each way; 0: no limit")
+  simulate
+      ->add_option("--rack-bandwidth-gbps", options.rack_bandwidth_gbps,
+                   "Of a rack's link to the spine, each way; 0: no limit")
       ->type_name("GBPS")
       ->capture_default_str();
   simulate->add_option("--cores-per-host", options.cores_per_host, "Cores that a host's ranks share; 0: one for each")
       ->type_name("C")
       ->capture_default_str();
+  simulate->add_flag("--one-machine", options.one_machine,
+                     "All hosts share those cores, as with banyan run --ranks-per-host");
   simulate->add_option("--accept-queue", options.accept_queue, "Connections that may wait to be accepted")
       ->type_name("Q")
       ->capture_default_str();

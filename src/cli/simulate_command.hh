@@ -24,6 +24,7 @@ struct SimulateOptions {
   double spine_latency_us = 5;
   double rack_bandwidth_gbps = 0;
   std::uint32_t cores_per_host = 0;
+  bool one_machine = false;
   std::uint32_t accept_queue = 4096;
   double arrival_ms = 0;
   std::uint32_t blob_bytes = 128;

@@ -1,10 +1,10 @@
 // What one engine does by itself. Whole jobs of engines: sim/job_test.cc.
+#include "engine/engine.hh"
+
 #include <optional>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "engine/engine.hh"
 
 namespace banyan::engine {
 namespace {

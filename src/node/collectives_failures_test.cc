@@ -411,8 +411,7 @@ TEST(CollectivesFailures, calls_that_wait_behind_the_window_time_out_naming_thos
   for (int i = 0; i < 100; ++i) job.call(Rank{5}, barrier());
   job.call_all(allgather(Payload::copy("x")));
   job.run();
-  for (std::uint32_t rank = 0; rank < 6; ++rank)
-    EXPECT_NE(job.result<Parts>(Rank{rank}, CallId{100}), nullptr);
+  for (std::uint32_t rank = 0; rank < 6; ++rank) EXPECT_NE(job.result<Parts>(Rank{rank}, CallId{100}), nullptr);
   EXPECT_EQ(job.operations_kept(), 0u);
 }
 

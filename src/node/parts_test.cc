@@ -16,7 +16,8 @@ TEST(Parts, each_rank_has_its_bytes_however_the_stream_is_cut) {
   for (int round = 0; round < 200; ++round) {
     std::vector<Payload> parts;
     for (std::uint64_t i = 1 + random.below(20); i > 0; --i) {
-      parts.push_back(Payload::copy(std::string(random.below(3) == 0 ? random.below(3000) : random.below(5), 'a' + static_cast<char>(i))));
+      parts.push_back(Payload::copy(
+          std::string(random.below(3) == 0 ? random.below(3000) : random.below(5), 'a' + static_cast<char>(i))));
     }
     const Payload stream = Parts::join(parts).stream();
     Payload pieces;

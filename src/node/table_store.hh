@@ -15,8 +15,7 @@ class TableStore {
  public:
   // The table whose bytes `chunks` are, checked against `digest`; null if it isn't, or can't be one for `world_size`
   // ranks. Bytes that lie where those of a checked table lie (as in a simulation) need no check of their own.
-  std::shared_ptr<const wire::Table> take(std::vector<Payload> chunks, const Digest& digest,
-                                          std::uint32_t world_size);
+  std::shared_ptr<const wire::Table> take(std::vector<Payload> chunks, const Digest& digest, std::uint32_t world_size);
 
  private:
   std::weak_ptr<const wire::Table> table_;

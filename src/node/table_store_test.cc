@@ -18,9 +18,7 @@ std::shared_ptr<const wire::Table> some_table(std::uint64_t incarnation) {
   return wire::Table::build(records, {.fan_out = 2, .depth = 0, .epoch = {1, 1}, .job = {}});
 }
 
-std::vector<Payload> copy_of(const wire::Table& table) {
-  return {Payload(Slice::copy(table.chunk(0).to_string()))};
-}
+std::vector<Payload> copy_of(const wire::Table& table) { return {Payload(Slice::copy(table.chunk(0).to_string()))}; }
 
 TEST(TableStore, those_who_received_the_same_table_hold_one) {
   TableStore store;

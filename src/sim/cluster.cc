@@ -50,6 +50,7 @@ std::size_t Cluster::add(node::Config config, const Endpoint& address, Duration 
       host_numbers_.emplace(process.config.host_key, static_cast<std::uint32_t>(hosts_.size()));
   if (is_new) hosts_.emplace_back().cores.resize(options_.cores_per_host);
   state.host = place->second;
+  state.cores = options_.one_machine ? 0 : state.host;
   at(after(now_, wait), [this, i] {
     processes_[i].started = true;
     if (processes_[i].alive) give(i, engine::input::Start{});
@@ -164,10 +165,9 @@ void Cluster::want_core(std::uint32_t i) {
 
 // The process is ready; it runs now if its host has a core for it.
 void Cluster::take_core(std::uint32_t i) {
-  Host& host = hosts_[states_[i].host];
   if (options_.cores_per_host == 0) return turn(i, nullptr);
-  host.waiting.push(i);
-  hand_out_cores(states_[i].host);
+  hosts_[states_[i].cores].waiting.push(i);
+  hand_out_cores(states_[i].cores);
 }
 
 void Cluster::hand_out_cores(std::uint32_t number) {
@@ -332,9 +332,8 @@ void Cluster::on(std::uint32_t i, node::effect::Listen& listen) {
 }
 
 void Cluster::on(std::uint32_t i, node::effect::StopListening& stop) {
-  std::erase_if(bound_, [&](const auto& entry) {
-    return entry.second.process == i && entry.second.listener == stop.listener;
-  });
+  std::erase_if(bound_,
+                [&](const auto& entry) { return entry.second.process == i && entry.second.listener == stop.listener; });
 }
 
 void Cluster::on(std::uint32_t i, node::effect::PauseReading& pause) {

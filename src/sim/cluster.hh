@@ -39,6 +39,8 @@ struct ClusterOptions {
   Costs costs;
   // Of each host; 0: one for each of its processes.
   std::uint32_t cores_per_host = 0;
+  // One machine plays all hosts, which share those cores.
+  bool one_machine = false;
   // Connections that may wait to be accepted, for each listener.
   std::uint32_t accept_queue = 4096;
   // Bytes on their way or unread, each way of a connection, that the kernel holds; more wait in the sender's driver.
@@ -170,9 +172,9 @@ class Cluster {
     Payload batch;             // written by this side's engine and not yet handed to the kernel
     Time last_arrival{};
     bool open = true;
-    bool ended = false;   // the end has come, after what is readable
+    bool ended = false;  // the end has come, after what is readable
     bool paused = false;
-    bool marked = false;  // stands in its process's inbox
+    bool marked = false;    // stands in its process's inbox
     bool admitted = false;  // accepted by its process
     bool batched = false;
     bool drain_planned = false;  // a `drained` event is on its way to this side
@@ -216,12 +218,13 @@ class Cluster {
   // What the driver keeps of a process.
   struct State {
     std::uint32_t host = 0;
+    std::uint32_t cores = 0;  // the host whose cores it runs on
     std::map<LinkId, End> links;
     std::map<AcceptToken, std::uint32_t> offered;
     Fifo<Work> inbox;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> written;  // (connection, side) with a batch
     std::array<std::uint32_t, 3> accept_queue{};                   // taken, by listener
-    Time free_at{};      // until then it computes
+    Time free_at{};                                                // until then it computes
     Time alarm_at = kNever;
     bool queued = false;  // for a core, or it has one
     bool asleep = true;

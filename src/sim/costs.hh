@@ -10,16 +10,16 @@ namespace banyan::sim {
 
 struct Costs {
   // Nanoseconds for each of them.
-  std::int64_t start = 0;         // a process makes itself ready to take part: event loop, identity of its host
-  std::int64_t formed = 0;        // what start() still does when the table is there: the background thread
-  std::int64_t wake = 0;          // a thread that waits for something runs again
-  std::int64_t listen = 0;        // bind and listen
-  std::int64_t connect_tcp = 0;   // socket and connect
+  std::int64_t start = 0;        // a process makes itself ready to take part: event loop, identity of its host
+  std::int64_t formed = 0;       // what start() still does when the table is there: the background thread
+  std::int64_t wake = 0;         // a thread that waits for something runs again
+  std::int64_t listen = 0;       // bind and listen
+  std::int64_t connect_tcp = 0;  // socket and connect
   std::int64_t connect_local = 0;
   std::int64_t accept_tcp = 0;
   std::int64_t accept_local = 0;
   std::int64_t close = 0;
-  std::int64_t read_tcp = 0;      // one system call, without its bytes
+  std::int64_t read_tcp = 0;  // one system call, without its bytes
   std::int64_t read_local = 0;
   std::int64_t write_tcp = 0;
   std::int64_t write_local = 0;

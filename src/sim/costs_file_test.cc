@@ -23,7 +23,8 @@ class CostsFile : public testing::Test {
     return read_costs(path_);
   }
 
-  const std::string path_ = testing::TempDir() + "costs-" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
+  const std::string path_ = testing::TempDir() + "costs-" +
+                            std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
                             testing::UnitTest::GetInstance()->current_test_info()->name() + ".json";
 };
 

@@ -41,9 +41,7 @@ class EventQueue {
   }
 
  private:
-  static bool later(const Event& x, const Event& y) {
-    return x.at != y.at ? x.at > y.at : x.sequence > y.sequence;
-  }
+  static bool later(const Event& x, const Event& y) { return x.at != y.at ? x.at > y.at : x.sequence > y.sequence; }
 
   std::vector<Event> heap_;
   std::uint64_t sequence_ = 0;

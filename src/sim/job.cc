@@ -48,8 +48,8 @@ void add_job(Cluster& cluster, const JobOptions& options) {
   for (std::uint32_t rank = 0; rank < options.ranks; ++rank) {
     Duration wait{};
     if (options.arrival > Duration{}) {
-      wait = Duration(static_cast<Duration::rep>(
-          cluster.random().below(static_cast<std::uint64_t>(options.arrival.count()))));
+      wait = Duration(
+          static_cast<Duration::rep>(cluster.random().below(static_cast<std::uint64_t>(options.arrival.count()))));
     }
     node::Config config = config_of(options, rank, hosts, cluster.random());
     config.tables = tables;

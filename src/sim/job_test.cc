@@ -270,10 +270,8 @@ TEST(Forming, collectives_and_messages_run_over_the_links_that_formed) {
     job.run_for(seconds(9));
     for (std::uint32_t i = 0; i < n; ++i) {
       const node::Completion* gathered = job.result(i, collectives[i][0]);
-      ASSERT_TRUE(gathered != nullptr && std::holds_alternative<node::Parts>(gathered->result))
-          << i << job.story();
-      for (std::uint32_t r = 0; r < n; ++r)
-        EXPECT_EQ(std::get<node::Parts>(gathered->result)[r].to_string(), words[r]);
+      ASSERT_TRUE(gathered != nullptr && std::holds_alternative<node::Parts>(gathered->result)) << i << job.story();
+      for (std::uint32_t r = 0; r < n; ++r) EXPECT_EQ(std::get<node::Parts>(gathered->result)[r].to_string(), words[r]);
       EXPECT_NE(job.result(i, collectives[i][1]), nullptr);
       ASSERT_NE(job.result(i, collectives[i][2]), nullptr);
     }
@@ -335,8 +333,7 @@ TEST(Unreachable, when_two_reach_nobody_the_error_names_one_of_them_and_the_job_
   for_seeds(20, [](std::uint64_t seed, Random&) {
     Job job({.world_size = 12, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, seed);
     job.path = [&](std::size_t from, std::size_t, node::Target target) {
-      return (from == 5 || from == 6) && target == node::Target::endpoint ? Path::refused
-                                                                          : Path::open;
+      return (from == 5 || from == 6) && target == node::Target::endpoint ? Path::refused : Path::open;
     };
     for (std::uint32_t rank = 0; rank < 12; ++rank)
       job.start(rank, rank == 5 || rank == 6 ? milliseconds(200) : Duration{});

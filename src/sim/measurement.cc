@@ -116,7 +116,9 @@ class Run {
     cluster_.for_each_connection([&](std::size_t a, std::size_t b, bool local, const Cluster::Traffic& traffic) {
       std::size_t level = 0;
       if (!local) {
-        const auto depth_of = [&](std::size_t i) { return shape.depth(table.position(Rank{static_cast<std::uint32_t>(i)})); };
+        const auto depth_of = [&](std::size_t i) {
+          return shape.depth(table.position(Rank{static_cast<std::uint32_t>(i)}));
+        };
         level = std::min<std::size_t>(std::max(depth_of(a), depth_of(b)), table.depth());
       }
       add(levels[level], {1, traffic.messages, traffic.bytes});

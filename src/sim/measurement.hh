@@ -31,7 +31,7 @@ struct Measurement {
   std::uint64_t tree_links_max = 0;
   std::uint64_t local_links_max = 0;
   std::uint64_t root_links = 0;
-  double root_cpu_ms = 0;          // until it has formed
+  double root_cpu_ms = 0;  // until it has formed
   std::uint64_t messages_total = 0;
   std::uint64_t bytes_total = 0;
   std::vector<LevelTraffic> levels;

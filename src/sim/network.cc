@@ -8,8 +8,9 @@ namespace {
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
 Duration even(Random& random, Duration most) {
-  return most <= Duration{} ? Duration{}
-                            : Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(most.count()))));
+  return most <= Duration{}
+             ? Duration{}
+             : Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(most.count()))));
 }
 
 }  // namespace

@@ -10,10 +10,10 @@
 namespace banyan::sim {
 
 struct NetworkOptions {
-  Duration latency{};        // one way, between hosts
-  Duration spine_latency{};  // more, between hosts of different racks
+  Duration latency{};                // one way, between hosts
+  Duration spine_latency{};          // more, between hosts of different racks
   std::uint32_t hosts_per_rack = 0;  // 0: all in one
-  Duration local_latency{};  // within a host
+  Duration local_latency{};          // within a host
   // Evenly up to this much more for each burst of bytes; and one burst in `slow_one_in` (0: none) takes up to `slow`
   // more. Bytes of one connection never overtake each other.
   Duration jitter{};

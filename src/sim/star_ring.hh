@@ -4,7 +4,8 @@
 //
 //   mscclpp's TcpBootstrap   the root answers when all have come; a ring in one direction, N-1 steps; above 128 ranks
 //                            rank r first sleeps r ms
-//   NCCL's bootstrap         the root answers as soon as it knows both neighbours; a ring in both directions, N/2 steps;
+//   NCCL's bootstrap         the root answers as soon as it knows both neighbours; a ring in both directions, N/2
+//   steps;
 //                            above 256 ranks rank r first sleeps r/7000 s
 #pragma once
 

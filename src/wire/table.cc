@@ -219,7 +219,9 @@ Payload Table::blob(Rank rank) const {
 }
 
 bool Table::shares_bytes_of(const std::vector<Payload>& chunks) const {
-  const auto in_one_piece = [](const std::vector<Payload>& some) { return some.size() == 1 && some[0].slice_count() == 1; };
+  const auto in_one_piece = [](const std::vector<Payload>& some) {
+    return some.size() == 1 && some[0].slice_count() == 1;
+  };
   return in_one_piece(chunks_) && in_one_piece(chunks) && chunks[0].size() == total_ &&
          chunks[0].slice(0).data() == chunks_[0].slice(0).data();
 }

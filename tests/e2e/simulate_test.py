@@ -1,0 +1,95 @@
+"""`banyan simulate` and `banyan calibrate` as a user runs them."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+BIN = pathlib.Path(os.environ.get("TESTED_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
+KEYS = {"ranks", "hosts", "fan_out", "depth", "formed_ms", "barrier_ms", "allgather_ms", "broadcast_ms", "links_total",
+        "tree_links_max", "root_links_max", "root_cpu_ms", "messages_total", "bytes_total", "wall_s", "peak_rss_mib",
+        "digest"}
+
+
+def banyan(*arguments):
+    return subprocess.run([BIN / "banyan", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def simulate(*arguments):
+    ended = banyan("simulate", "--json", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+class Simulate(unittest.TestCase):
+    def test_it_reports_one_line_of_json_with_every_key(self):
+        found = simulate("-n", 200, "--ranks-per-host", 4, "--fan-out", 4)
+        self.assertLessEqual(KEYS, found.keys())
+        self.assertEqual((found["ranks"], found["hosts"], found["fan_out"]), (200, 50, 4))
+        self.assertEqual(found["links_total"], 199)
+        self.assertLessEqual(found["tree_links_max"], 6)
+        self.assertEqual(sum(level["bytes"] for level in found["levels"]), found["bytes_total"])
+
+    def test_the_same_seed_gives_the_same_digest_and_another_seed_another(self):
+        options = ("-n", 64, "--jitter-us", 10)
+        first, again, other = (simulate(*options, "--seed", seed)["digest"] for seed in (7, 7, 8))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, other)
+
+    def test_computed_parents_spare_the_root(self):
+        asked = simulate("-n", 1024, "--fan-out", 8)
+        computed = simulate("-n", 1024, "--fan-out", 8, "--join", "computed")
+        self.assertLess(computed["connections_total"], asked["connections_total"])
+        self.assertLess(computed["root_cpu_ms"], asked["root_cpu_ms"])
+
+    def test_it_prints_a_table_for_people(self):
+        ended = banyan("simulate", "-n", "16")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        for word in ("16 ranks on 2 hosts", "formed", "barrier", "level 1", "digest"):
+            self.assertIn(word, ended.stdout)
+
+    def test_other_schemes_are_simulated_with_the_same_costs(self):
+        for scheme in ("star-ring", "star-ring-bidirectional", "star-ring-no-sleep"):
+            found = simulate("-n", 1000, "--scheme", scheme)
+            self.assertEqual(found["scheme"], scheme)
+            self.assertGreater(found["formed_ms"], found["ring_ms"])
+        never = simulate("-n", 1_000_000, "--scheme", "star-ring-no-sleep")
+        self.assertIsNone(never["formed_ms"])
+        self.assertGreater(never["kept_out"], 0)
+
+    def test_what_makes_no_sense_is_refused_by_name(self):
+        for arguments, words in ((("-n", 0), "--ranks must be 1 to"),
+                                 (("-n", 8, "--fan-out", "wide"), "--fan-out must be auto or 2 to"),
+                                 (("-n", 8, "--join", "later"), "--join must be rendezvous or computed"),
+                                 (("-n", 8, "--scheme", "ring"), "--scheme must be one of banyan, star-ring"),
+                                 (("-n", 8, "--latency-us", -1), "--latency-us must be 0 to"),
+                                 (("-n", 8, "--blob-bytes", 40_000), "--blob-bytes must be 0 to 32768"),
+                                 (("-n", 8, "--costs", "/no/such/file"), "can't read the costs file /no/such/file"),
+                                 ((), "--ranks is required")):
+            with self.subTest(arguments=arguments):
+                ended = banyan("simulate", *arguments)
+                self.assertEqual(ended.returncode, 2, ended.stderr)
+                self.assertIn(words, ended.stderr)
+                self.assertEqual(ended.stdout, "")
+
+
+class Calibrate(unittest.TestCase):
+    def test_what_it_measures_is_what_simulate_takes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "costs.json"
+            ended = banyan("calibrate", "--output", path)
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+            costs = json.loads(path.read_text())
+            for known in ("measured_by", "date", "processor", "kernel"):
+                self.assertIn(known, costs)
+            self.assertGreater(costs["start"], costs["read_local"])
+            self.assertGreater(costs["read_local"], 0)
+            dear = {**costs, "start": costs["start"] + 50_000_000}
+            path.write_text(json.dumps(dear))
+            self.assertGreater(simulate("-n", 8, "--costs", path)["formed_ms"], 50)
+
+
+if __name__ == "__main__":
+    unittest.main()
