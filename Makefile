@@ -8,6 +8,7 @@ ARGS   ?=
 JOBS   ?= $(shell nproc)
 BUILD  ?= build
 SECONDS_EACH ?= 60
+SEEDS  ?= 10000
 
 # Ninja's own jobs are limited too: CMake hands this on.
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
@@ -21,7 +22,7 @@ run-multi run-terminals: RANKS := $(or $(RANKS),8)
 run: PORT := $(or $(PORT),$(if $(filter 1,$(RANKS)),0,4242))
 run-terminals: PORT := $(or $(PORT),0)
 
-.PHONY: build run run-multi run-terminals test bench format check asan tsan fuzz clean help dependencies
+.PHONY: build run run-multi run-terminals test bench format check asan tsan fuzz swarm clean help dependencies
 
 build: $(BUILD)/cmake_install.cmake      ## the library, the tool and the examples (the default)
 	@cmake --build $(BUILD) --target products
@@ -57,6 +58,12 @@ fuzz:                                   ## each target of tests/fuzz for SECONDS
 	@test -f build-fuzz/cmake_install.cmake || cmake --preset fuzz
 	@cmake --build build-fuzz
 	@cmake/run_fuzzers.sh build-fuzz $(SECONDS_EACH)
+
+swarm:                                  ## random faults in SEEDS (10000) random simulated jobs
+	@$(INSTALL) build test
+	@grep -qs '^BANYAN_TESTS:BOOL=ON' $(BUILD)/CMakeCache.txt || cmake --preset test -B $(BUILD)
+	@cmake --build $(BUILD) --target swarm
+	@$(BUILD)/tests/swarm $(SEEDS)
 
 format:                                 ## clang-format everything in place
 	@$(INSTALL) check

@@ -264,7 +264,7 @@ void Node::fail(Time now, const Failure& failure) {
   // that. Its caller waits where it waits anyway, in start(), or later in close().
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
   const bool reachable = joiner_.unresolved().empty();
-  if (is_root() && !all_here && reachable && failure.code != FailureCode::timed_out && !closing_) {
+  if (is_root() && !all_here && reachable && failure.code != FailureCode::timed_out) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;

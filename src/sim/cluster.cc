@@ -116,6 +116,42 @@ void Cluster::exit(std::uint32_t i) {
   close_all(i, [] { return false; });
 }
 
+void Cluster::thaw(std::size_t i) {
+  processes_[i].frozen = false;
+  if (runs(i)) want_core(static_cast<std::uint32_t>(i));
+}
+
+void Cluster::slow_down(std::size_t i, std::int64_t times, Duration wake) {
+  states_[i].slowness = times;
+  states_[i].least_wake = wake;
+}
+
+bool Cluster::connected(std::size_t i) const {
+  const auto& links = states_[i].links;
+  return std::any_of(links.begin(), links.end(), [](const auto& link) { return link.second.connection != kNone; });
+}
+
+std::optional<std::size_t> Cluster::reset(std::size_t i) {
+  std::vector<End> open;
+  for (const auto& [link, end] : states_[i].links) {
+    if (end.connection != kNone) open.push_back(end);
+  }
+  if (open.empty()) return std::nullopt;
+  const auto [number, side] = open[random_.below(open.size())];
+  Connection& connection = connections_[number];
+  const std::uint32_t other = connection.half[1 - side].process;
+  if (other == kStranger) return std::nullopt;
+  for (const std::uint32_t end : {0u, 1u}) {
+    Half& half = connection.half[end];
+    half.ended = true;
+    half.readable.clear();
+    for (Payload& bytes : half.flight) bytes = {};
+    half.unread = 0;
+    mark_readable(number, end);
+  }
+  return other;
+}
+
 std::size_t Cluster::unread(std::size_t from, std::size_t to) {
   const End end = link_into(from, to);
   return connections_[end.connection].half[end.side].unread;
@@ -142,8 +178,7 @@ void Cluster::squat(const std::string& machine, const std::string& name) {
 // --- processes and cores -------------------------------------------------------------------------------------------
 
 void Cluster::give(std::uint32_t i, Work work) {
-  const Process& process = processes_[i];
-  if (!process.started || !process.alive || process.exited) {
+  if (!exists(i)) {
     if (work.kind == Work::Kind::acceptable) hang_up(work.connection, 1, now_, true);
     if (work.connection != kNone) unpin(work.connection);
     return;
@@ -186,7 +221,10 @@ void Cluster::hand_out_cores(std::uint32_t number) {
 void Cluster::turn(std::uint32_t i, Time* core) {
   State& state = states_[i];
   clock_ = now_;
-  if (std::exchange(state.asleep, false)) spend(i, options_.costs.wake);
+  if (std::exchange(state.asleep, false)) {
+    spend(i, options_.costs.wake);
+    spend(i, state.least_wake);
+  }
   const Time until = clock_ + kTurn;
   for (int ticks = 0; runs(i);) {
     work_off_inbox(i, until);
@@ -251,6 +289,7 @@ void Cluster::alarm(std::uint32_t i, Time planned) {
 }
 
 void Cluster::spend(std::uint32_t i, Duration cost) {
+  cost *= states_[i].slowness;
   clock_ += cost;
   processes_[i].busy += cost;
 }
@@ -293,6 +332,12 @@ void Cluster::on(std::uint32_t i, engine::output::Transmit& transmit) {
   connection.traffic.bytes += transmit.bytes.size();
   Half& own = connection.half[side];
   own.batch.append(transmit.bytes);
+  // The caller's first two frames are its side of the handshake.
+  if (records_handshakes && side == 0 && connection.traffic.messages <= 2) {
+    std::string& overheard = states_[i].overheard;
+    if (connection.traffic.messages == 1) overheard.clear();
+    overheard += transmit.bytes.to_string();
+  }
   if (!std::exchange(own.batched, true)) states_[i].written.emplace_back(number, side);
 }
 
@@ -390,7 +435,7 @@ std::string Cluster::key(std::uint32_t i, node::Target target, const Endpoint& e
 }
 
 void Cluster::bind(std::uint32_t i, const node::effect::Listen& listen) {
-  if (!runs(i)) return;
+  if (!exists(i)) return;
   const bool local = listen.listener == node::Listener::local;
   Endpoint endpoint;
   if (!local) {
@@ -418,7 +463,7 @@ void Cluster::bind(std::uint32_t i, const node::effect::Listen& listen) {
 
 bool Cluster::wants(std::uint32_t i, LinkId link) const {
   const auto found = states_[i].links.find(link);
-  return runs(i) && found != states_[i].links.end() && found->second.connection == kNone;
+  return exists(i) && found != states_[i].links.end() && found->second.connection == kNone;
 }
 
 // Who listens where the connection goes to, and whether the way there is open.
@@ -448,7 +493,12 @@ void Cluster::open(std::uint32_t i, const node::effect::Connect& connect) {
 Time Cluster::trip_to(std::uint32_t i, const node::effect::Connect& connect) {
   const Bound to = find(i, connect).to;
   const std::uint32_t host = states_[i].host;
-  return network_.trip(now_, host, to.process == kStranger ? host + 1 : states_[to.process].host);
+  const std::uint32_t there = to.process == kStranger ? host + 1 : states_[to.process].host;
+  return network_.trip(after_weather(now_, host, there), host, there);
+}
+
+Time Cluster::after_weather(Time now, std::uint32_t from, std::uint32_t to) const {
+  return weather && from != to ? weather(now, from, to) : now;
 }
 
 // A Unix socket: open at once, or refused.
@@ -622,7 +672,8 @@ void Cluster::send(std::uint32_t number, std::uint32_t to_side, Time time, Paylo
   if (!to.open || to.process == kStranger) return;
   const std::uint32_t there = states_[to.process].host;
   const std::uint32_t here = from.process == kStranger ? there : states_[from.process].host;
-  to.last_arrival = std::max(to.last_arrival, network_.arrival(time, here, there, bytes.size()));
+  to.last_arrival =
+      std::max(to.last_arrival, network_.arrival(after_weather(time, here, there), here, there, bytes.size()));
   to.unread += bytes.size();
   to.flight.push(std::move(bytes));
   ++connection.pins;

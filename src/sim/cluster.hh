@@ -93,6 +93,9 @@ class Cluster {
   std::size_t add(node::Config config, const Endpoint& address, Duration wait = {});
 
   std::size_t size() const { return processes_.size(); }
+  std::uint32_t host_of(std::size_t i) const { return states_[i].host; }
+  // Whether it has connections of which it knows that they are open.
+  bool connected(std::size_t i) const;
   Process& operator[](std::size_t i) { return processes_[i]; }
   const Process& operator[](std::size_t i) const { return processes_[i]; }
   Time now() const { return now_; }
@@ -118,6 +121,10 @@ class Cluster {
 
   // How process `from` finds the way to `to`; by default open. Asked for each connection.
   std::function<Path(std::size_t from, std::size_t to, node::Target target)> path;
+  // When bytes that could leave host `from` for host `to` at this time do: later, while the way is cut. By default at
+  // once. Asked with host keys' numbers, as host_of() gives them.
+  std::function<Time(Time now, std::uint32_t from, std::uint32_t to)> weather;
+  bool records_handshakes = false;
   // Hears of each completion instead of Process::completions, if set.
   std::function<void(std::size_t i, Time now, const node::Completion&)> on_completion;
 
@@ -145,8 +152,16 @@ class Cluster {
 
   // Ends the process as the system would: what it had sent may or may not arrive.
   void kill(std::size_t i);
-  // The process stops working and keeps its connections.
+  // The process stops working and keeps its connections; and goes on.
   void freeze(std::size_t i) { processes_[i].frozen = true; }
+  void thaw(std::size_t i);
+  // From now on it needs so many times its CPU time, and at least `wake` each time it wakes up.
+  void slow_down(std::size_t i, std::int64_t times, Duration wake);
+  // One of the process's connections breaks: what is on its way is lost, and both ends hear of it. Whose the other end
+  // was; none if it has no connection.
+  std::optional<std::size_t> reset(std::size_t i);
+  // What the process has said last in a handshake of its own, for a stranger who has listened.
+  const std::string& overheard(std::size_t i) const { return states_[i].overheard; }
 
   // Bytes that process `to` has yet to read of what `from` has sent it.
   std::size_t unread(std::size_t from, std::size_t to);
@@ -226,6 +241,9 @@ class Cluster {
     std::array<std::uint32_t, 3> accept_queue{};                   // taken, by listener
     Time free_at{};                                                // until then it computes
     Time alarm_at = kNever;
+    std::int64_t slowness = 1;
+    Duration least_wake{};
+    std::string overheard;
     bool queued = false;  // for a core, or it has one
     bool asleep = true;
   };
@@ -233,10 +251,12 @@ class Cluster {
   void step();
 
   // --- processes and cores ---
-  bool runs(std::size_t i) const {
+  // Its kernel works for it, whether it moves or not.
+  bool exists(std::size_t i) const {
     const Process& process = processes_[i];
-    return process.started && process.alive && !process.exited && !process.frozen;
+    return process.started && process.alive && !process.exited;
   }
+  bool runs(std::size_t i) const { return exists(i) && !processes_[i].frozen; }
   void give(std::uint32_t i, Work work);
   void give(std::uint32_t i, engine::Input input);
   void want_core(std::uint32_t i);
@@ -279,6 +299,7 @@ class Cluster {
   void open(std::uint32_t i, const node::effect::Connect& connect);
   void open_local(std::uint32_t i, const node::effect::Connect& connect);
   Time trip_to(std::uint32_t i, const node::effect::Connect& connect);
+  Time after_weather(Time now, std::uint32_t from, std::uint32_t to) const;
   void call_in(std::uint32_t i, const node::effect::Connect& connect, Duration repeat);
   void handshake_complete(std::uint32_t connection, Duration repeat);
   void connected(std::uint32_t connection);

@@ -38,7 +38,7 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.host_index = options.computed ? host : 0;
   std::string blob(options.blob_bytes, static_cast<char>('a' + rank % 26));
   config.blob = Slice::adopt(std::move(blob));
-  config.start_timeout = std::chrono::hours(1);
+  config.start_timeout = options.start_timeout;
   return config;
 }
 

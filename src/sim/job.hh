@@ -17,6 +17,8 @@ struct JobOptions {
   std::uint32_t blob_bytes = 128;
   // The ranks start evenly within this time.
   Duration arrival{};
+  // After which a rank gives up.
+  Duration start_timeout = std::chrono::hours(1);
 
   std::uint32_t hosts() const { return (ranks - 1) / ranks_per_host + 1; }
 };

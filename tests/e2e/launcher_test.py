@@ -395,6 +395,8 @@ class Environment(LauncherTest):
         self.assertEqual(int(found["SigBlk:"], 16), 0)
         # Python ignores these two itself, and Popen restores them.
         pythons_own = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
+        # The C library keeps 32 and 33 for itself: a program can't hand them on.
+        pythons_own |= 1 << (32 - 1) | 1 << (33 - 1)
         own = int(re.search(r"SigIgn:\s*(\w+)", pathlib.Path("/proc/self/status").read_text())[1], 16) & ~pythons_own
         for number in RESTORED_SIGNALS:
             own &= ~(1 << (number - 1))

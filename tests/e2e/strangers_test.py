@@ -242,6 +242,8 @@ class Strangers(unittest.TestCase):
         with Job(3, (jobs.DEMO,), timeout=LATE_S, BANYAN_TRANSPORT="tcp") as job, RecordingProxy(job.port) as proxy:
             job.watch()
             job.start(0)
+            # The proxy connects once, so somebody has to listen.
+            job.progress_line("waiting for 2 of 3: 1-2")
             job.start(1, BANYAN_RENDEZVOUS=f"127.0.0.1:{proxy.port}")
             job.progress_line("waiting for 1 of 3: 2")
             hello, rest = proxy.handshake()

@@ -1,0 +1,106 @@
+#include "sim/program.hh"
+
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "base/random.hh"
+
+namespace banyan::sim {
+namespace {
+
+// Few tags, so that several messages of one flow are under way.
+constexpr std::uint32_t kTags = 3;
+constexpr std::uint32_t kMessagesPerOperation = 4;
+
+Payload element_bytes(std::uint32_t value) {
+  std::string text(sizeof value, '\0');
+  std::memcpy(text.data(), &value, sizeof value);
+  return Payload::copy(text);
+}
+
+}  // namespace
+
+Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations)
+    : seed_(seed), ranks_(ranks), plans_(ranks) {
+  Random random(seed ^ 0x5eed);
+  for (std::uint32_t id = 0; id < operations; ++id) {
+    const auto what = static_cast<What>(random.below(5));
+    const auto root = static_cast<std::uint32_t>(random.below(ranks));
+    if (what != What::send) {
+      for (auto& plan : plans_) plan.push_back({what, id, root, 0});
+      continue;
+    }
+    for (std::uint32_t i = 0; i < kMessagesPerOperation; ++i) {
+      const auto from = static_cast<std::uint32_t>(random.below(ranks));
+      const auto to = static_cast<std::uint32_t>(random.below(ranks));
+      const auto tag = static_cast<std::uint32_t>(random.below(kTags));
+      const std::uint32_t message = operations + id * kMessagesPerOperation + i;
+      plans_[from].push_back({What::send, message, to, tag});
+      plans_[to].push_back({What::receive, message, from, tag});
+    }
+  }
+}
+
+// Mostly few bytes, none at times, and now and then more than one frame.
+Payload Program::bytes(std::uint32_t id, std::uint32_t rank) const {
+  Random random(seed_ * 1'000'003 + std::uint64_t{id} * 4'194'304 + rank);
+  const std::uint64_t kind = random.below(20);
+  const std::size_t size = kind == 0 ? random.below(100'000) : kind < 3 ? 0 : random.below(200);
+  std::string text(size, static_cast<char>('a' + random.below(26)));
+  return Payload(Slice::adopt(std::move(text)));
+}
+
+std::uint32_t Program::element(std::uint32_t id, std::uint32_t rank) const { return id * 7919 + rank * 104'729 + 1; }
+
+Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
+  const Step& step = plans_[rank][index];
+  using enum wire::CollectiveKind;
+  switch (step.what) {
+    case What::barrier: return node::Collective{kWorld, {.kind = barrier}, {}, {}};
+    case What::broadcast:
+      return node::Collective{kWorld,
+                              {.kind = broadcast, .root = Rank{step.peer}},
+                              rank == step.peer ? bytes(step.id, rank) : Payload(),
+                              {}};
+    case What::allgather: return node::Collective{kWorld, {.kind = allgather}, bytes(step.id, rank), {}};
+    case What::allreduce:
+      return node::Collective{
+          kWorld,
+          {.kind = allreduce, .reduction = wire::Reduction::sum, .element = wire::ElementType::uint32, .count = 1},
+          element_bytes(element(step.id, rank)),
+          {}};
+    case What::send: return node::Send{Rank{step.peer}, step.tag, bytes(step.id, rank)};
+    case What::receive: return node::Receive{Rank{step.peer}, step.tag};
+  }
+  return node::Close{};
+}
+
+std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) const {
+  if (std::holds_alternative<Failure>(completion.result)) return {};
+  const Step& step = plans_[rank][index];
+  const auto* payload = std::get_if<Payload>(&completion.result);
+  const auto* parts = std::get_if<node::Parts>(&completion.result);
+  const std::string where = "call " + std::to_string(index) + " of rank " + std::to_string(rank);
+  if (step.what == What::allgather) {
+    if (parts == nullptr || parts->size() != ranks_) return where + ": an allgather without a part for each rank";
+    for (std::uint32_t other = 0; other < ranks_; ++other) {
+      if (!((*parts)[other] == bytes(step.id, other))) {
+        return where + ": the allgather has other bytes of rank " + std::to_string(other) + " than it gave";
+      }
+    }
+    return {};
+  }
+  if (payload == nullptr) return where + ": no bytes where some are due";
+  Payload expected;
+  if (step.what == What::broadcast) expected = bytes(step.id, step.peer);
+  if (step.what == What::receive) expected = bytes(step.id, step.peer);
+  if (step.what == What::allreduce) {
+    std::uint32_t sum = 0;
+    for (std::uint32_t other = 0; other < ranks_; ++other) sum += element(step.id, other);
+    expected = element_bytes(sum);
+  }
+  return *payload == expected ? std::string() : where + ": not the bytes that were due";
+}
+
+}  // namespace banyan::sim

@@ -1,0 +1,41 @@
+// What the ranks of a simulated job do once it has formed, and what each call must yield: a reference that knows
+// nothing of trees, frames or engines. Two ranks with the same seed know the same program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "node/calls.hh"
+
+namespace banyan::sim {
+
+class Program {
+ public:
+  // So many operations; sizes and roots are random, mostly small.
+  Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations);
+
+  // The calls of one rank, in order: the same number of collectives for all, and its own sends and receives.
+  std::size_t calls(std::uint32_t rank) const { return plans_[rank].size(); }
+  using Operation = decltype(node::Call::operation);
+  Operation call(std::uint32_t rank, std::size_t index) const;
+  // What is wrong with this result of that call; empty: nothing. Failures are not its business.
+  std::string complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) const;
+
+ private:
+  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive };
+  struct Step {
+    What what{};
+    std::uint32_t id = 0;    // of the operation
+    std::uint32_t peer = 0;  // root, target or source
+    std::uint32_t tag = 0;
+  };
+  Payload bytes(std::uint32_t id, std::uint32_t rank) const;
+  std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
+
+  std::uint64_t seed_;
+  std::uint32_t ranks_;
+  std::vector<std::vector<Step>> plans_;  // by rank
+};
+
+}  // namespace banyan::sim

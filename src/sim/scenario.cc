@@ -1,0 +1,89 @@
+#include "sim/scenario.hh"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/limits.hh"
+
+namespace banyan::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Longer than a retry, shorter than what makes a peer count as lost.
+constexpr Duration kLongestWhile = seconds(1);
+
+constexpr std::array<std::string_view, kFaultKinds> kKindNames{"refused",   "half-open", "reset",   "delay",
+                                                               "partition", "one-way",   "pause",   "slow",
+                                                               "crash",     "host loss", "garbage", "replay"};
+constexpr std::array<std::string_view, kJobPhases> kPhaseNames{"joining", "registering", "running", "closing"};
+
+Duration up_to(Random& random, Duration most) {
+  return Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(most.count()))));
+}
+
+Fault random_fault(Random& random, std::uint32_t ranks) {
+  Fault fault;
+  fault.kind = static_cast<FaultKind>(random.below(kFaultKinds));
+  fault.phase = static_cast<JobPhase>(random.below(kJobPhases));
+  fault.rank = static_cast<std::uint32_t>(random.below(ranks));
+  fault.wait = random.below(3) == 0 ? Duration{} : up_to(random, milliseconds(2));
+  fault.length = milliseconds(1) + up_to(random, random.below(2) == 0 ? milliseconds(20) : kLongestWhile);
+  return fault;
+}
+
+}  // namespace
+
+std::string_view to_string(FaultKind kind) { return kKindNames[static_cast<std::size_t>(kind)]; }
+std::string_view to_string(JobPhase phase) { return kPhaseNames[static_cast<std::size_t>(phase)]; }
+
+bool Fault::survivable() const {
+  switch (kind) {
+    case FaultKind::crash:
+    case FaultKind::host_loss:
+    case FaultKind::reset: return false;
+    default: return true;
+  }
+}
+
+std::string Fault::to_string() const {
+  std::string text(sim::to_string(kind));
+  text += " of rank " + std::to_string(rank) + ", " + std::to_string(wait.count() / 1000) + " us after it was " +
+          std::string(sim::to_string(phase));
+  return text + ", for " + std::to_string(length.count() / 1000) + " us";
+}
+
+bool Scenario::survivable() const {
+  return std::all_of(faults.begin(), faults.end(), [](const Fault& fault) { return fault.survivable(); });
+}
+
+std::string Scenario::to_string() const {
+  std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(job.ranks) + " ranks, " +
+                     std::to_string(job.ranks_per_host) + " per host, fan-out " + std::to_string(job.fan_out) +
+                     (job.computed ? ", computed parents" : "") + (job.secret ? "" : ", no secret") + ", " +
+                     std::to_string(operations) + " operations, arrival within " +
+                     std::to_string(job.arrival.count() / 1000) + " us";
+  for (const Fault& fault : faults) text += "\n  " + fault.to_string();
+  return text;
+}
+
+Scenario Scenario::random(std::uint64_t seed) {
+  Random random(seed * 0x9e37'79b9'7f4a'7c15u + 1);
+  Scenario scenario;
+  scenario.seed = seed;
+  JobOptions& job = scenario.job;
+  job.ranks = static_cast<std::uint32_t>(random.below(10) == 0 ? random.between(65, 200) : random.between(2, 64));
+  job.ranks_per_host = static_cast<std::uint32_t>(random.between(1, 1 + random.below(std::min(job.ranks, 16u))));
+  job.fan_out = static_cast<std::uint32_t>(random.between(kMinFanOut, 8));
+  job.computed = random.below(4) == 0;
+  job.secret = random.below(4) != 0;
+  job.blob_bytes = static_cast<std::uint32_t>(random.below(300));
+  job.arrival = random.below(2) == 0 ? Duration{} : milliseconds(1) * random.below(300);
+  scenario.operations = static_cast<std::uint32_t>(random.below(8));
+  scenario.cluster = ClusterOptions::erratic(seed);
+  for (std::uint64_t i = random.below(4); i > 0; --i) scenario.faults.push_back(random_fault(random, job.ranks));
+  return scenario;
+}
+
+}  // namespace banyan::sim

@@ -1,0 +1,306 @@
+#include "sim/trial.hh"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "sim/program.hh"
+#include "tree/position.hh"
+#include "wire/table.hh"
+
+namespace banyan::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Of each rank's start and of each call; nothing that the faults delay takes so long.
+constexpr Duration kDeadline = seconds(30);
+// Everything has ended by then, whatever happened: start, calls, the verdict's linger, close.
+constexpr Duration kEverything = seconds(120);
+constexpr std::int64_t kSlowness = 3;
+
+class Trial {
+ public:
+  explicit Trial(const Scenario& scenario)
+      : scenario_(scenario),
+        cluster_(scenario.cluster, scenario.seed),
+        program_(scenario.seed, scenario.job.ranks, scenario.operations),
+        ranks_(scenario.job.ranks),
+        pending_(scenario.faults) {}
+
+  Verdict play() {
+    prepare();
+    const bool over =
+        cluster_.run([&] { return look() || !verdict_.complaint.empty(); }, after(cluster_.now(), kEverything));
+    if (verdict_.complaint.empty()) judge(over);
+    if (!verdict_.complaint.empty()) verdict_.story = story();
+    verdict_.digest = cluster_.digest();
+    return std::move(verdict_);
+  }
+
+ private:
+  struct RankState {
+    bool began = false;  // its program
+    std::size_t done = 0;
+    std::size_t failed = 0;
+    std::map<CallId, std::size_t> calls;
+    std::optional<Time> phase_since[kJobPhases];
+  };
+
+  // --- the job ---
+
+  void prepare() {
+    JobOptions job = scenario_.job;
+    job.start_timeout = kDeadline;
+    cluster_.records_handshakes = true;
+    cluster_.path = [this](std::size_t, std::size_t to, node::Target) { return path_to(to); };
+    cluster_.weather = [this](Time now, std::uint32_t from, std::uint32_t to) { return weather(now, from, to); };
+    cluster_.on_completion = [this](std::size_t i, Time, const node::Completion& completion) { hear(i, completion); };
+    add_job(cluster_, job);
+  }
+  void complain(const std::string& what) {
+    if (verdict_.complaint.empty()) verdict_.complaint = what;
+  }
+
+  // A rank that stands still will go on.
+  static bool gone(const Cluster::Process& process) { return !process.alive || process.failed || process.closed; }
+  JobPhase phase_of(std::size_t i) const {
+    const Cluster::Process& process = cluster_[i];
+    if (process.closing) return JobPhase::closing;
+    if (process.table) return JobPhase::running;
+    return cluster_.connected(i) ? JobPhase::registering : JobPhase::joining;
+  }
+
+  // After every event: who begins its program, who closes, which faults are due. True: everybody is over.
+  bool look() {
+    bool all_over = true;
+    for (std::size_t i = 0; i < cluster_.size(); ++i) {
+      const Cluster::Process& process = cluster_[i];
+      if (gone(process)) continue;
+      all_over = false;
+      if (!process.table) continue;
+      RankState& rank = ranks_[i];
+      if (!rank.began) begin_program(i);
+      if (!process.closing && rank.done + rank.failed == program_.calls(static_cast<std::uint32_t>(i))) {
+        cluster_.call(i, node::Close{}, kDeadline);
+      }
+    }
+    for (std::size_t k = 0; k < pending_.size();) {
+      if (due(pending_[k])) {
+        const Fault fault = pending_[k];
+        pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(k));
+        cluster_.at(after(cluster_.now(), fault.wait), [this, fault] { happen(fault); });
+      } else {
+        ++k;
+      }
+    }
+    if (!cluster_.faults().empty()) complain(cluster_.faults().front());
+    return all_over;
+  }
+  bool due(const Fault& fault) const {
+    const Cluster::Process& process = cluster_[fault.rank];
+    return process.started && !gone(process) && phase_of(fault.rank) == fault.phase;
+  }
+  void begin_program(std::size_t i) {
+    ranks_[i].began = true;
+    check_table(i);
+    for (std::size_t k = 0; k < program_.calls(static_cast<std::uint32_t>(i)); ++k) {
+      // Its completion may come before call() returns.
+      beginning_ = std::pair(i, k);
+      const CallId id = cluster_.call(i, program_.call(static_cast<std::uint32_t>(i), k), kDeadline);
+      if (std::exchange(beginning_, std::nullopt)) ranks_[i].calls.emplace(id, k);
+    }
+  }
+  void hear(std::size_t i, const node::Completion& completion) {
+    if (cluster_[i].closing == completion.id) return;
+    std::size_t index = 0;
+    if (const auto found = ranks_[i].calls.find(completion.id); found != ranks_[i].calls.end()) {
+      index = found->second;
+      ranks_[i].calls.erase(found);
+    } else if (beginning_ && beginning_->first == i) {
+      index = std::exchange(beginning_, std::nullopt)->second;
+    } else {
+      return complain("rank " + std::to_string(i) + " completes a call that it did not make, or twice");
+    }
+    const std::string wrong = program_.complaint(static_cast<std::uint32_t>(i), index, completion);
+    if (!wrong.empty()) complain(wrong);
+    std::holds_alternative<Failure>(completion.result) ? ++ranks_[i].failed : ++ranks_[i].done;
+  }
+
+  // --- what goes wrong ---
+
+  void happen(const Fault& fault) {
+    const std::size_t i = fault.rank;
+    if (gone(cluster_[i]) || !cluster_[i].started) return;
+    ++verdict_.happened[static_cast<std::size_t>(fault.kind)][static_cast<std::size_t>(phase_of(i))];
+    const Time until = after(cluster_.now(), fault.length);
+    switch (fault.kind) {
+      case FaultKind::refused:
+      case FaultKind::half_open: unreachable_.push_back({fault, until}); break;
+      case FaultKind::delay:
+      case FaultKind::partition:
+      case FaultKind::one_way: weather_.push_back({fault, until}); break;
+      case FaultKind::reset:
+        if (const auto other = cluster_.reset(i)) {
+          broke_early_ |= !cluster_[i].table || !cluster_[*other].table;
+          lost_.insert(static_cast<std::uint32_t>(i));
+          lost_.insert(static_cast<std::uint32_t>(*other));
+        }
+        break;
+      case FaultKind::pause:
+        cluster_.freeze(i);
+        cluster_.at(until, [this, i] { cluster_.thaw(i); });
+        break;
+      case FaultKind::slow: cluster_.slow_down(i, kSlowness, fault.length / 100); break;
+      case FaultKind::crash: crash(i); break;
+      case FaultKind::host_loss:
+        for (std::size_t other = 0; other < cluster_.size(); ++other) {
+          if (cluster_.host_of(other) == cluster_.host_of(i) && !gone(cluster_[other])) crash(other);
+        }
+        break;
+      case FaultKind::garbage: garbage(i); break;
+      case FaultKind::replay: call_at_root(cluster_.overheard(i)); break;
+    }
+  }
+  void crash(std::size_t i) {
+    lost_.insert(static_cast<std::uint32_t>(i));
+    cluster_.kill(i);
+  }
+  void garbage(std::size_t i) {
+    std::string noise(cluster_.random().below(300), '\0');
+    for (char& c : noise) c = static_cast<char>(cluster_.random().below(256));
+    if (cluster_.random().below(2) == 0) noise = cluster_.overheard(i).substr(0, cluster_.random().below(200)) + noise;
+    call_at_root(std::move(noise));
+  }
+  void call_at_root(std::string bytes) {
+    cluster_.stranger(0, node::Listener::rendezvous, std::move(bytes), cluster_.random().below(2) == 0);
+  }
+  Path path_to(std::size_t to) const {
+    for (const auto& [fault, until] : unreachable_) {
+      if (fault.rank == to && cluster_.now() < until) {
+        return fault.kind == FaultKind::refused ? Path::refused : Path::mute;
+      }
+    }
+    return Path::open;
+  }
+  Time weather(Time now, std::uint32_t from, std::uint32_t to) const {
+    for (const auto& [fault, until] : weather_) {
+      const std::uint32_t host = cluster_.host_of(fault.rank);
+      const bool concerned = from == host || (to == host && fault.kind != FaultKind::one_way);
+      if (!concerned || now >= until) continue;
+      now = fault.kind == FaultKind::delay ? std::min(after(now, fault.length / 10), until) : until;
+    }
+    return now;
+  }
+
+  // --- judgement ---
+
+  // All tables are one, and it is a tree of those who are in the job.
+  void check_table(std::size_t i) {
+    const auto& table = cluster_[i].table;
+    if (!first_table_) {
+      first_table_ = table;
+      check_tree(*table);
+    } else if (table != first_table_ && table->digest() != first_table_->digest()) {
+      complain("rank " + std::to_string(i) + " holds another table than others");
+    }
+    const node::Config& config = cluster_[i].config;
+    if (table->incarnation(config.rank) != config.incarnation || !(table->blob(config.rank) == Payload(config.blob))) {
+      complain("the table has another life or blob of rank " + std::to_string(i));
+    }
+  }
+  void check_tree(const wire::Table& table) {
+    const tree::Shape shape(table.fan_out());
+    std::set<Position> taken;
+    for (std::uint32_t rank = 0; rank < scenario_.job.ranks; ++rank) {
+      const bool has_place = table.leader(Rank{rank}) == Rank{rank};
+      if (has_place && !taken.insert(table.position(Rank{rank})).second) {
+        complain("two leaders share the position of rank " + std::to_string(rank));
+      }
+      if (table.leader(table.leader(Rank{rank})) != table.leader(Rank{rank})) {
+        complain("rank " + std::to_string(rank) + " is led by one who leads nobody");
+      }
+    }
+    for (const Position position : taken) {
+      if (position == tree::kRootPosition) continue;
+      const Position parent = shape.parent(position);
+      if (parent != tree::kRootPosition && !taken.contains(parent)) complain("a position has no parent");
+    }
+  }
+  void judge(bool over) {
+    if (!over) return complain("some have not ended long after every deadline");
+    std::size_t succeeded = 0;
+    for (std::size_t i = 0; i < cluster_.size(); ++i) {
+      const Cluster::Process& process = cluster_[i];
+      if (!process.alive) continue;
+      if (process.failed) {
+        judge_failure(i, *process.failed);
+      } else if (process.closed && ranks_[i].failed == 0 && process.table) {
+        ++succeeded;
+      }
+      const node::Statistics statistics = process.engine->statistics();
+      // One more for the reserved place.
+      if (statistics.tree_links_peak > scenario_.job.fan_out + 2) {
+        complain("rank " + std::to_string(i) + " has had more tree links than its fan-out allows");
+      }
+    }
+    verdict_.succeeded = succeeded == cluster_.size();
+    if (scenario_.survivable() && !verdict_.succeeded) complain("nothing was lost for good, and yet the job failed");
+  }
+  // Who is blamed must have been hit, or stand on a host that was. Not judged after a broken connection of a rank that
+  // had yet to register: it gives up if that was its connection to rank 0, and its subtree with it.
+  void judge_failure(std::size_t i, const Failure& failure) {
+    if (lost_.empty() || broke_early_) return;
+    // Where parents are computed and two of them are gone, whole subtrees are missing.
+    if (scenario_.job.computed && failure.code == FailureCode::timed_out) return;
+    std::set<std::uint32_t> hosts;
+    for (const std::uint32_t rank : lost_) hosts.insert(cluster_.host_of(rank));
+    for (const auto& range : failure.ranks.ranges()) {
+      for (std::uint32_t rank = range.first; rank <= range.last; ++rank) {
+        if (!hosts.contains(cluster_.host_of(rank))) {
+          return complain("rank " + std::to_string(i) + " blames rank " + std::to_string(rank) +
+                          ", to which nothing has happened");
+        }
+      }
+    }
+  }
+  std::string story() const {
+    std::string text;
+    for (std::size_t i = 0; i < cluster_.size(); ++i) {
+      const Cluster::Process& process = cluster_[i];
+      text += "\n  rank " + std::to_string(i) + ": ";
+      if (!process.alive) text += "killed; ";
+      if (process.failed) {
+        text += "failed, blames {" + process.failed->ranks.to_string() + "}: " + process.failed->text;
+      } else {
+        text += process.closed ? "closed" : process.table ? "formed" : "pending";
+      }
+      text += "; calls: " + std::to_string(ranks_[i].done) + " done, " + std::to_string(ranks_[i].failed) +
+              " failed, " + std::to_string(ranks_[i].calls.size()) + " pending";
+    }
+    return text;
+  }
+
+  const Scenario scenario_;
+  Cluster cluster_;
+  const Program program_;
+  std::vector<RankState> ranks_;
+  std::vector<Fault> pending_;
+  std::vector<std::pair<Fault, Time>> unreachable_;
+  std::vector<std::pair<Fault, Time>> weather_;
+  std::set<std::uint32_t> lost_;
+  bool broke_early_ = false;
+  std::optional<std::pair<std::size_t, std::size_t>> beginning_;
+  std::shared_ptr<const wire::Table> first_table_;
+  Verdict verdict_;
+};
+
+}  // namespace
+
+Verdict play(const Scenario& scenario) { return Trial(scenario).play(); }
+
+}  // namespace banyan::sim
