@@ -39,11 +39,12 @@ const driver::Outcome& Handle::Implementation::result() const {
   return outcome;
 }
 
-Payload Handle::Implementation::message(std::size_t index) const {
+const Payload& Handle::Implementation::message(std::size_t index) const {
   wait_until(kNever);
   const driver::Outcome& outcome = result();
   if (const auto* payload = std::get_if<Payload>(&outcome); payload != nullptr && index == 0) return *payload;
-  if (const auto* payloads = std::get_if<node::Parts>(&outcome); payloads != nullptr && index < payloads->size()) {
+  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome);
+      payloads != nullptr && index < payloads->size()) {
     return (*payloads)[index];
   }
   api::throw_misuse(*speaker_, ErrorPhase::running, "the operation brought no message " + std::to_string(index));
@@ -90,7 +91,7 @@ void Handle::on_done(std::function<void()> callback) const { implementation_->on
 std::size_t Handle::message_count() const {
   wait();
   const driver::Outcome& outcome = implementation_->operation().outcome();
-  if (const auto* payloads = std::get_if<node::Parts>(&outcome)) return payloads->size();
+  if (const auto* payloads = std::get_if<std::vector<Payload>>(&outcome)) return payloads->size();
   return std::holds_alternative<Payload>(outcome) ? 1 : 0;
 }
 

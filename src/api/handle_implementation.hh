@@ -31,7 +31,7 @@ class Handle::Implementation {
   // The outcome of a done operation; throws what it failed with.
   const driver::Outcome& result() const;
   // Message `index` of it; throws Error (misuse) when there is none.
-  Payload message(std::size_t index) const;
+  const Payload& message(std::size_t index) const;
 
  private:
   const std::shared_ptr<driver::Operation> operation_;

@@ -31,6 +31,9 @@ inline constexpr std::size_t kMaxRangesOnWire = 64;
 inline constexpr std::uint32_t kMaxWorldSize = 1u << 22;
 inline constexpr std::uint32_t kMinFanOut = 2;
 inline constexpr std::uint32_t kMaxFanOut = 1024;
+// Of how many ranks a second process is remembered, warned of and told to rank 0; beyond it they are refused all the
+// same.
+inline constexpr std::size_t kMostDuplicates = 64;
 // A collective's payload up to this size travels with the vote; a larger one waits until all have called.
 inline constexpr std::size_t kEagerCollectiveBytes = 64 * 1024;
 // What all ranks together send to one with their votes, in a gather, an allgather or a reduction: 64 operations in

@@ -34,8 +34,8 @@ Failure Node::lost_failure(Rank rank, const std::string& host, const std::string
 }
 
 // For those who come now: perhaps they are early for the next job at this place.
-Failure Node::job_has_ended() const {
-  return Failure{FailureCode::closed, Phase::running, RankSet::single(config_.rank), config_.host_name,
+Failure Node::job_has_ended(Phase phase) const {
+  return Failure{FailureCode::closed, phase, RankSet::single(config_.rank), config_.host_name,
                  "rank " + std::to_string(raw(config_.rank)) + " belongs to a job that has ended"};
 }
 
@@ -111,7 +111,8 @@ bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
   if (report.failure.code == FailureCode::duplicate_rank) {
     // Not the end of anything: who came second was refused below. It may cross the table on its way.
     if (raw(report.rank) >= config_.world_size) return false;
-    if (!topology_) note_duplicate(report.rank, report.failure, is_root());
+    // In this rank's own words: those of the report may be anybody's.
+    if (!topology_) note_duplicate(report.rank, second_process(Phase::join, report.rank, report.failure.host), from);
     return true;
   }
   if (!is_root()) {
@@ -263,8 +264,9 @@ void Node::fail(Time now, const Failure& failure) {
   // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root stays a little for
   // that. Its caller waits where it waits anyway, in start(), or later in close().
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
-  const bool reachable = joiner_.unresolved().empty();
-  if (is_root() && !all_here && reachable && failure.code != FailureCode::timed_out) {
+  // After a deadline, its own or that of the name that it was to listen at, they have had their time.
+  const bool at_deadline = failure.code == FailureCode::timed_out || failure.code == FailureCode::bad_address;
+  if (is_root() && !all_here && !at_deadline) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;
@@ -322,7 +324,7 @@ void Node::finish_closing() {
   if (joiner_.upstream()) effects_.add(effect::CloseLink{joiner_.upstream()->link, false});
   for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
   children_.clear();
-  effects_.add(effect::RefuseCallers{job_has_ended()});
+  effects_.add(effect::RefuseCallers{job_has_ended(Phase::running)});
   for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local})
     effects_.add(effect::StopListening{listener});
   const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,

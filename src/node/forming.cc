@@ -49,21 +49,23 @@ Failure Node::second_process(Phase phase, Rank rank, const std::string& host) co
 
 void Node::refuse_duplicate(LinkId link, const Failure& failure) {
   const Rank rank{failure.ranks.ranges().front().first};
-  note_duplicate(rank, failure, true);
+  note_duplicate(rank, failure, kNoLink);
   refuse(link, failure);
 }
 
-// Warns of it here and at the root, once for each rank, so that nobody can fill a log. The root names those that are
-// missing: the second process was mostly meant to be one of them.
-void Node::note_duplicate(Rank rank, const Failure& failure, bool warn) {
-  if (!duplicates_.try_emplace(rank, failure).second) return;
-  if (warn) effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
-  if (joiner_.upstream() && !is_root()) report_duplicate(rank, failure);
+// Warns of it where it was refused and at the root, once for each of the first few ranks, so that nobody can fill a
+// log. The root names those that are missing: the second process was mostly meant to be one of them.
+void Node::note_duplicate(Rank rank, const Failure& failure, LinkId from) {
+  if (duplicates_.size() >= kMostDuplicates || !duplicates_.try_emplace(rank, failure).second) return;
+  if (from == kNoLink || is_root())
+    effects_.add(effect::Notice{effect::Notice::Level::warning, "refused: " + failure.text, false});
+  if (joiner_.upstream() && !is_root()) report_duplicate(rank, failure, from);
 }
 
 // Of no life and no attachment: it is no loss of anybody.
-void Node::report_duplicate(Rank rank, const Failure& failure) {
-  effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(wire::Report{rank, {}, {}, failure}, epoch()));
+void Node::report_duplicate(Rank rank, const Failure& failure, LinkId from) {
+  effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(wire::Report{rank, {}, {}, failure}, epoch()),
+                from);
 }
 
 void Node::admit_local(LinkId link, Child& child) {
@@ -283,7 +285,7 @@ bool Node::register_record(LinkId link, wire::Record record) {
     refusal.rank = rank;
     refusal.incarnation = incarnation;
     refusal.failure = second_process(Phase::registration, rank, record.host);
-    note_duplicate(rank, refusal.failure, true);
+    note_duplicate(rank, refusal.failure, kNoLink);
     if (link != kNoLink) effects_.send(link, FrameClass::control, wire::encode(refusal, Epoch{}));
     return false;
   }
@@ -326,7 +328,7 @@ void Node::upstream_changed(Time now) {
   } else {
     flush_at_ = after(now, kCoalesce);
   }
-  for (const auto& [rank, failure] : duplicates_) report_duplicate(rank, failure);
+  for (const auto& [rank, failure] : duplicates_) report_duplicate(rank, failure, kNoLink);
   if (held_report_) effects_.send(*registered_with_, FrameClass::data, wire::encode(*held_report_, epoch()));
   held_report_.reset();
 }
@@ -361,6 +363,11 @@ void Node::send_status(Time now) {
   if (is_root()) {
     status.missing = registry_->missing();
     status.missing_count = status.missing.count();
+    // It counts itself only once it listens.
+    if (!joiner_.unresolved().empty()) {
+      status.obstacle =
+          "rank 0 can't listen yet: its host's resolver does not know the name in " + joiner_.unresolved();
+    }
     effects_.add(effect::Notice{effect::Notice::Level::info,
                                 "waiting for " + std::to_string(status.missing_count) + " of " +
                                     std::to_string(config_.world_size) + ": " + status.missing.to_string(),
@@ -416,6 +423,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
 }
 
 void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
+  duplicates_.clear();
   Neighbour parent;
   if (const auto& upstream = joiner_.upstream()) {
     parent.link = upstream->link;

@@ -167,6 +167,7 @@ void Joiner::on_listen_failed(Time now, Listener listener, const std::string& re
       local_failed(now, Failure{FailureCode::address_in_use, Phase::join, {}, {}, reason}, false);
     return;
   }
+  unresolved_.clear();
   std::string text = listener == Listener::rendezvous
                          ? "can't listen at the rendezvous " + config_.rendezvous + ": " + reason +
                                "; choose another port, or an address of this host"

@@ -61,14 +61,15 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
   const bool another_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
                                       : own_rank || (known != nullptr && known->incarnation != peer.incarnation);
   if (failed_) {
-    // The verdict is on its last life.
-    if (another_life) return refuse(link, job_has_ended());
+    // The verdict is on its last life. Another try in this very process would wait in vain for this one to go away.
+    const bool next_try = own_rank && !topology_;
+    if (another_life) return refuse(link, job_has_ended(next_try ? Phase::join : Phase::running));
     // A process that failed alone has no verdict on the job.
     if (!failed_alone_) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
     return effects_.add(effect::CloseLink{link, false});
   }
   // It came while the listener was closing: nobody is here any more.
-  if (gone_) return refuse(link, job_has_ended());
+  if (gone_) return refuse(link, job_has_ended(Phase::running));
   if (topology_ && another_life) {
     // The phase tells it that the job is not forming: perhaps it is one that this process has left.
     return refuse(link,

@@ -109,8 +109,9 @@ class Node {
   void forget_child(LinkId link);
   void refuse(LinkId link, Failure failure);
   void refuse_duplicate(LinkId link, const Failure& failure);
-  void note_duplicate(Rank rank, const Failure& failure, bool warn);
-  void report_duplicate(Rank rank, const Failure& failure);
+  // `from`: kNoLink if it was refused here.
+  void note_duplicate(Rank rank, const Failure& failure, LinkId from);
+  void report_duplicate(Rank rank, const Failure& failure, LinkId from);
   Failure second_process(Phase phase, Rank rank, const std::string& host) const;
   wire::Record own_record() const;
   void upstream_changed(Time now);
@@ -140,7 +141,8 @@ class Node {
   Failure timeout_failure() const;
   std::string see_whether_started() const;
   Failure lost_failure(Rank rank, const std::string& host, const std::string& reason) const;
-  Failure job_has_ended() const;
+  // Phase::running: it is worth waiting for its end.
+  Failure job_has_ended(Phase phase) const;
   Failure closed_early(Rank rank, const std::string& host) const;
   std::string host_of(Rank rank, const std::string& otherwise) const;
 
@@ -169,7 +171,7 @@ class Node {
   std::uint32_t acknowledged_ = 0;
   std::set<Rank> complained_;  // of a parent that can't be reached: told once for each
 
-  std::map<Rank, Failure> duplicates_;  // of which a second process was refused: told once for each
+  std::map<Rank, Failure> duplicates_;  // of which a second process was refused; at most kMostDuplicates
 
   // Accepted links that have yet to attach, oldest first: nobody may hold one for nothing.
   std::deque<std::pair<Time, LinkId>> unattached_;

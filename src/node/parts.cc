@@ -6,6 +6,7 @@
 #include "base/assert.hh"
 #include "base/cursor.hh"
 #include "node/collective_entries.hh"
+#include "node/payload_cursor.hh"
 
 namespace banyan::node {
 
@@ -46,6 +47,24 @@ Payload Parts::operator[](std::size_t i) const {
   const std::uint64_t begin = i == 0 ? 0 : end_of(i - 1);
   const std::uint64_t end = end_of(i);
   return begin <= end && end <= stream_.size() - ends ? stream_.part(ends + begin, end - begin) : Payload();
+}
+
+std::optional<std::vector<Payload>> Parts::split() const {
+  PayloadCursor ends(stream_);
+  PayloadCursor bytes(stream_);
+  bytes.skip(count_ * kEndBytes);
+  std::vector<Payload> parts;
+  parts.reserve(count_);
+  std::uint64_t begin = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    std::array<std::byte, kEndBytes> number;
+    ends.read(number.data(), number.size());
+    const auto end = Reader(number).number<std::uint64_t>();
+    if (end < begin || end - begin > bytes.remaining()) return std::nullopt;
+    parts.push_back(bytes.take(end - begin));
+    begin = end;
+  }
+  return parts;
 }
 
 }  // namespace banyan::node

@@ -28,6 +28,8 @@ class Parts {
   bool empty() const { return count_ == 0; }
   // Empty where the ends make no sense. i < size().
   Payload operator[](std::size_t i) const;
+  // All of them at once, in one walk; none if the ends go back and forth, so that parts would overlap.
+  std::optional<std::vector<Payload>> split() const;
   const Payload& stream() const { return stream_; }
 
  private:

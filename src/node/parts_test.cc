@@ -30,6 +30,7 @@ TEST(Parts, each_rank_has_its_bytes_however_the_stream_is_cut) {
     ASSERT_TRUE(again.has_value());
     ASSERT_EQ(again->size(), parts.size());
     for (std::size_t i = 0; i < parts.size(); ++i) ASSERT_EQ((*again)[i], parts[i]) << i;
+    ASSERT_EQ(again->split(), parts);
   }
 }
 
@@ -55,6 +56,9 @@ TEST(Parts, ends_that_lie_yield_nothing_and_are_never_read_out_of_bounds) {
   EXPECT_TRUE((*parts)[1].empty());
   EXPECT_TRUE((*parts)[2].empty());
   EXPECT_EQ((*parts)[3].to_string(), "c");
+  EXPECT_FALSE(parts->split().has_value());
+  // Parts that overlap would be more bytes than have come.
+  EXPECT_FALSE(Parts::from_stream(stream_of({3, 0, 3}, "abc"), 3)->split().has_value());
 }
 
 }  // namespace

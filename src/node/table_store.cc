@@ -5,12 +5,10 @@ namespace banyan::node {
 std::shared_ptr<const wire::Table> TableStore::take(std::vector<Payload> chunks, const Digest& digest,
                                                     std::uint32_t world_size) {
   const std::shared_ptr<const wire::Table> known = digest == digest_ ? table_.lock() : nullptr;
-  const bool usable = known && known->world_size() == world_size;
-  if (usable && known->shares_bytes_of(chunks)) return known;
+  if (known && known->world_size() == world_size && known->has_bytes(chunks)) return known;
   Payload whole;
   for (const Payload& chunk : chunks) whole.append(chunk);
   if (digest_of(whole) != digest) return nullptr;
-  if (usable && known->total_bytes() == whole.size()) return known;
   std::shared_ptr<const wire::Table> table = wire::Table::from_wire(std::move(chunks), world_size);
   if (table) {
     table_ = table;

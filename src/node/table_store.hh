@@ -14,7 +14,8 @@ namespace banyan::node {
 class TableStore {
  public:
   // The table whose bytes `chunks` are, checked against `digest`; null if it isn't, or can't be one for `world_size`
-  // ranks. Bytes that lie where those of a checked table lie (as in a simulation) need no check of their own.
+  // ranks. The digest is no proof against a peer that means harm, so a table is shared only with those who received the
+  // very same bytes; where these lie in the same memory (as in a simulation), they are not even read.
   std::shared_ptr<const wire::Table> take(std::vector<Payload> chunks, const Digest& digest, std::uint32_t world_size);
 
  private:

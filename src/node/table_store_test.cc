@@ -43,6 +43,27 @@ TEST(TableStore, bytes_that_are_not_those_of_the_digest_are_refused_even_when_th
   EXPECT_EQ(store.take(copy_of(*sent), sent->digest(), 3), nullptr);
 }
 
+TEST(TableStore, a_table_that_is_cut_otherwise_is_the_same) {
+  TableStore store;
+  const auto sent = some_table(5);
+  const auto first = store.take(copy_of(*sent), sent->digest(), 2);
+  const std::string bytes = sent->chunk(0).to_string();
+  Payload pieces;
+  for (std::size_t at = 0; at < bytes.size(); at += 7)
+    pieces.append(Slice::copy(std::string_view(bytes).substr(at, 7)));
+  EXPECT_EQ(store.take({pieces}, sent->digest(), 2), first);
+}
+
+// The digest is known to whoever has a blob in the table, and easy to meet with other bytes.
+TEST(TableStore, of_other_bytes_with_the_same_digest_nobody_gets_the_first_ones) {
+  TableStore store;
+  const auto sent = some_table(5);
+  const auto other = some_table(9);
+  const auto first = store.take(copy_of(*sent), sent->digest(), 2);
+  // Under the digest of the first, as if it were its own as well.
+  EXPECT_NE(store.take(copy_of(*other), sent->digest(), 2), first);
+}
+
 TEST(TableStore, it_keeps_no_table_alive) {
   TableStore store;
   const auto sent = some_table(5);

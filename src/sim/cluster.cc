@@ -175,6 +175,8 @@ void Cluster::squat(const std::string& machine, const std::string& name) {
   bound_["local " + machine + " " + name] = Bound{kStranger, node::Listener::local};
 }
 
+void Cluster::squat_rendezvous() { bound_["rendezvous"] = Bound{kStranger, node::Listener::rendezvous}; }
+
 // --- processes and cores -------------------------------------------------------------------------------------------
 
 void Cluster::give(std::uint32_t i, Work work) {

@@ -172,6 +172,8 @@ class Cluster {
   void stranger(std::size_t to, node::Listener listener, std::string bytes, bool then_close);
   // A stranger holds a Unix name of a machine, and never answers.
   void squat(const std::string& machine, const std::string& name);
+  // One listens at the rendezvous, and never answers.
+  void squat_rendezvous();
 
  private:
   static constexpr std::uint32_t kStranger = UINT32_MAX;

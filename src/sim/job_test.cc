@@ -858,6 +858,55 @@ TEST(Intruders, a_second_process_of_a_leaders_own_rank_is_refused_at_once_and_th
   });
 }
 
+TEST(Intruders, a_rendezvous_that_somebody_holds_is_named_to_ranks_that_come_later_too) {
+  Job job({.world_size = 3, .ranks_per_host = 3}, 2);
+  job.squat_rendezvous();
+  for (std::uint32_t rank = 0; rank < 3; ++rank) job.start(rank, milliseconds(300) * rank);
+  job.run_for(seconds(1));
+  EXPECT_TRUE(job[1].failed && job[2].failed) << job.story();
+  // Rank 0 has stayed for them.
+  ASSERT_TRUE(job.run_until_over(seconds(3))) << job.story();
+  for (std::size_t i = 0; i < job.size(); ++i) {
+    EXPECT_EQ(job[i].failed->code, FailureCode::address_in_use) << job.story();
+  }
+  job.expect_no_faults();
+}
+
+TEST(Intruders, a_forged_report_of_second_processes_puts_no_words_into_a_log_and_fills_none) {
+  Job job({.world_size = 200, .ranks_per_host = 1, .tcp_only = true}, 3);
+  job.start(0);
+  job.start(1);
+  job.run_for(seconds(1));
+  for (std::uint32_t rank = 2; rank < 200; ++rank) {
+    const Failure claimed{
+        FailureCode::duplicate_rank, Phase::join, RankSet::single(Rank{rank}), {}, "a forger's words"};
+    job.forge(1, 0, wire::encode(wire::Report{Rank{rank}, {}, {}, claimed}, {}));
+  }
+  job.run_for(seconds(1));
+  EXPECT_FALSE(job[0].failed) << job.story();
+  EXPECT_FALSE(said(job[0], "a forger's words"));
+  const auto warnings =
+      std::ranges::count_if(job[0].notices, [](const auto& notice) { return notice.text.starts_with("refused: "); });
+  EXPECT_EQ(static_cast<std::size_t>(warnings), kMostDuplicates);
+  job.expect_no_faults();
+}
+
+TEST(Ending, another_try_in_a_process_whose_first_has_failed_does_not_wait_for_it) {
+  Job job({.world_size = 3, .ranks_per_host = 3}, 2);
+  const auto soon = [](node::Config& config) { config.start_timeout = seconds(1); };
+  const std::size_t first = job.start_with(1, soon);
+  job.run_for(seconds(2));
+  ASSERT_TRUE(job[first].failed) << job.story();
+  ASSERT_FALSE(job[first].closed);
+  job.start(1);
+  job.start(0);
+  job.start(2);
+  const Time begin = job.now();
+  ASSERT_TRUE(job.run([&] { return job[1].table && job[2].table && job[3].table; }, after(begin, seconds(20))))
+      << job.story();
+  EXPECT_LT(job.now() - begin, seconds(5)) << job.story();
+}
+
 TEST(Intruders, a_second_process_that_was_refused_before_the_root_came_is_told_to_it) {
   Job job({.world_size = 4, .ranks_per_host = 2}, 1);
   const std::size_t leader = job.start(2);

@@ -1,6 +1,8 @@
 #include "wire/table.hh"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 #include <set>
 
 #include "base/assert.hh"
@@ -218,12 +220,30 @@ Payload Table::blob(Rank rank) const {
   return prefix <= span.count ? range({span.offset + prefix, span.count - prefix}) : Payload{};
 }
 
-bool Table::shares_bytes_of(const std::vector<Payload>& chunks) const {
-  const auto in_one_piece = [](const std::vector<Payload>& some) {
-    return some.size() == 1 && some[0].slice_count() == 1;
+bool Table::has_bytes(const std::vector<Payload>& chunks) const {
+  const auto slices_of = [](const std::vector<Payload>& payloads) {
+    std::vector<Bytes> slices;
+    for (const Payload& payload : payloads) {
+      for (std::size_t i = 0; i < payload.slice_count(); ++i) slices.push_back(payload.slice(i).bytes());
+    }
+    return slices;
   };
-  return in_one_piece(chunks_) && in_one_piece(chunks) && chunks[0].size() == total_ &&
-         chunks[0].slice(0).data() == chunks_[0].slice(0).data();
+  const auto size_of = [](const std::vector<Bytes>& slices) {
+    return std::accumulate(slices.begin(), slices.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, Bytes bytes) { return sum + bytes.size(); });
+  };
+  std::vector<Bytes> own = slices_of(chunks_);
+  std::vector<Bytes> others = slices_of(chunks);
+  if (size_of(own) != size_of(others)) return false;
+  for (auto a = own.begin(), b = others.begin(); a != own.end();) {
+    const std::size_t count = std::min(a->size(), b->size());
+    if (a->data() != b->data() && std::memcmp(a->data(), b->data(), count) != 0) return false;
+    *a = a->subspan(count);
+    *b = b->subspan(count);
+    if (a->empty()) ++a;
+    if (b->empty()) ++b;
+  }
+  return true;
 }
 
 Payload Table::chunk(std::uint64_t offset) const {

@@ -77,8 +77,8 @@ class Table {
   Endpoint leader_endpoint(Rank rank) const;
   Payload blob(Rank rank) const;
 
-  // Whether those are the very bytes of this table, in one piece of memory.
-  bool shares_bytes_of(const std::vector<Payload>& chunks) const;
+  // Whether `chunks` are this table, byte for byte; those that lie in the same memory are not read.
+  bool has_bytes(const std::vector<Payload>& chunks) const;
   // The whole table in pieces of kChunkBytes, shared.
   Payload chunk(std::uint64_t offset) const;
   Digest digest() const;

@@ -19,6 +19,22 @@ constexpr int kInputsPerTurn = 64;
 constexpr std::chrono::milliseconds kResolveAgainFirst{100};
 constexpr std::chrono::milliseconds kResolveAgainGreatest{1000};
 
+template <typename Result>
+Outcome outcome_of(Result& result) {
+  return std::move(result);
+}
+// An application takes the parts apart: now it counts what a parent says of their sizes.
+template <>
+Outcome outcome_of(node::Parts& parts) {
+  if (auto payloads = parts.split()) return *std::move(payloads);
+  return Failure{
+      FailureCode::protocol,
+      Phase::running,
+      {},
+      {},
+      "the result is damaged: the sizes of its parts don't add up; see whether all ranks run the same Banyan"};
+}
+
 }  // namespace
 
 EngineRunner::EngineRunner(Process& process, RankOptions options, InterfaceChoice choice,
@@ -303,6 +319,7 @@ TaskOf<Resolved> EngineRunner::resolve_patiently([[maybe_unused]] std::shared_pt
     resolve_again_.emplace(process_.loop.io(), pause);
     std::error_code cancelled;
     co_await resolve_again_->async_wait(asio::redirect_error(kUseTask, cancelled));
+    if (!open() || failure()) co_return Resolved{{}, "this rank is over", false};
     pause = std::min(2 * pause, kResolveAgainGreatest);
   }
 }
@@ -350,7 +367,7 @@ void EngineRunner::carry_out(node::Completion& completion) {
   if (place == operations_.end()) return;
   const std::shared_ptr<Operation> operation = std::move(place->second);
   operations_.erase(place);
-  std::visit([&](auto& result) { operation->complete(std::move(result)); }, completion.result);
+  std::visit([&](auto& result) { operation->complete(outcome_of(result)); }, completion.result);
 }
 
 }  // namespace banyan::driver

@@ -11,7 +11,6 @@
 #include "base/failure.hh"
 #include "base/time.hh"
 #include "driver/asio/waitable.hh"
-#include "node/parts.hh"
 
 namespace banyan::wire {
 class Table;
@@ -22,7 +21,7 @@ namespace banyan::driver {
 class Loop;
 
 // What came of it: start() yields the table, a call its bytes (node::Completion), each may fail instead.
-using Outcome = std::variant<Payload, node::Parts, std::shared_ptr<const wire::Table>, Failure>;
+using Outcome = std::variant<Payload, std::vector<Payload>, std::shared_ptr<const wire::Table>, Failure>;
 
 class Operation {
  public:
