@@ -266,7 +266,9 @@ void Node::fail(Time now, const Failure& failure) {
   const bool all_here = topology_ && acknowledged_ + to_acknowledge_ >= config_.world_size;
   // After a deadline, its own or that of the name that it was to listen at, they have had their time.
   const bool at_deadline = failure.code == FailureCode::timed_out || failure.code == FailureCode::bad_address;
-  if (is_root() && !all_here && !at_deadline) {
+  // One that could not listen is heard by the ranks of its host alone, if at all.
+  const bool heard = topology_ || config_.use_local_links || failure.code != FailureCode::address_in_use;
+  if (is_root() && !all_here && !at_deadline && heard) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;

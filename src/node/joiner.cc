@@ -285,7 +285,9 @@ bool Joiner::seeks_rendezvous() const {
 // duplicate.
 bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure) {
   const bool formed = failure.code == FailureCode::duplicate_rank || failure.code == FailureCode::closed;
-  if (!formed || failure.phase != Phase::running) return false;
+  // With a list of hosts there is no other address for this rank than the one that its last try may still hold.
+  const bool holds_our_address = computed() && failure.code == FailureCode::closed;
+  if (!formed || (failure.phase != Phase::running && !holds_our_address)) return false;
   if (last_job_until_ == kNever) last_job_until_ = after(now, config_.close_timeout);
   if (last_job_until_ <= now) return false;
   obstacle_ = failure.text;

@@ -1,5 +1,5 @@
-// The bytes of many ranks, by rank, in one stream that is read where it lies: the result of gather and allgather.
-// Nobody walks it to take it apart, since all ranks of a large job hold one.
+// The bytes of many ranks, by rank, in one stream that is read where it lies: the result of gather and allgather. No
+// engine takes it apart, since all ranks of a large job hold one; applications do.
 #pragma once
 
 #include <cstddef>

@@ -403,7 +403,7 @@ void Cluster::on(std::uint32_t i, node::effect::Failed& failed) {
   if (process.failed) fault(i, "fails twice");
   process.failed = failed.failure;
   // Half of the programs let the exception end them, which closes the rank.
-  if (random_.below(2) == 0 || process.closing) return;
+  if (random_.below(2) == 0 || process.closing || process.kept_open) return;
   at(clock_ + network_.hesitation(), [this, i] {
     if (!processes_[i].closing) call(i, node::Close{});
   });

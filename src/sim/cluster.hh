@@ -64,6 +64,7 @@ class Cluster {
     bool alive = true;
     bool exited = false;  // after it closed
     bool frozen = false;
+    bool kept_open = false;
     std::shared_ptr<const wire::Table> table;  // once formed
     Time formed_at = kNever;
     std::optional<Failure> failed;
@@ -162,6 +163,9 @@ class Cluster {
   std::optional<std::size_t> reset(std::size_t i);
   // What the process has said last in a handshake of its own, for a stranger who has listened.
   const std::string& overheard(std::size_t i) const { return states_[i].overheard; }
+
+  // The process keeps its rank open when that has failed; others close it, or leave it open, by chance.
+  void keep_open(std::size_t i) { processes_[i].kept_open = true; }
 
   // Bytes that process `to` has yet to read of what `from` has sent it.
   std::size_t unread(std::size_t from, std::size_t to);

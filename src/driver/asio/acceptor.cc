@@ -51,9 +51,11 @@ EngineRunner* Acceptor::runner_for(const wire::HelloAddress& hello) const {
   for (EngineRunner* runner : runners_) {
     if (hello.to != runner->config().rank && hello.to != kLeaderRank) continue;
     const JobId job = runner->job();
-    if (job.known() && job == hello.job) return runner;
+    const bool this_job = job.known() && job == hello.job;
+    // One that has failed may stand beside the next try of the same rank.
+    if (this_job && !runner->failure()) return runner;
     // The same process may be the same rank of an older job, which knows its id.
-    if (!job.known() || !hello.job.known()) possible = runner;
+    if (this_job || !job.known() || !hello.job.known()) possible = runner;
   }
   return possible;
 }
