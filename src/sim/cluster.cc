@@ -379,6 +379,7 @@ void Cluster::on(std::uint32_t i, node::effect::Listen& listen) {
 }
 
 void Cluster::on(std::uint32_t i, node::effect::StopListening& stop) {
+  states_[i].listening[static_cast<std::size_t>(stop.listener)] = false;
   std::erase_if(bound_,
                 [&](const auto& entry) { return entry.second.process == i && entry.second.listener == stop.listener; });
 }
@@ -453,6 +454,7 @@ void Cluster::bind(std::uint32_t i, const node::effect::Listen& listen) {
   if (!bound_.emplace(key(i, target, endpoint, listen.name), own).second) {
     return give(i, engine::input::ListenFailed{listen.listener, "address already in use"});
   }
+  states_[i].listening[static_cast<std::size_t>(listen.listener)] = true;
   if (target == node::Target::rendezvous) {
     bound_[key(i, node::Target::endpoint, endpoint, {})] = own;
     const node::Config& config = processes_[i].config;
@@ -584,10 +586,6 @@ void Cluster::connected(std::uint32_t number) {
     own.port = kEphemeralPort;
   }
   give(i, engine::input::Connected{link, own});
-}
-
-bool Cluster::listens(const Bound& own) const {
-  return std::any_of(bound_.begin(), bound_.end(), [&](const auto& entry) { return entry.second == own; });
 }
 
 void Cluster::set_paused(std::uint32_t i, LinkId link, bool paused) {
@@ -790,6 +788,7 @@ void Cluster::lose_some(Half& half) {
 
 template <typename Abandon>
 void Cluster::close_all(std::uint32_t i, Abandon abandon) {
+  states_[i].listening = {};
   std::erase_if(bound_, [i](const auto& entry) { return entry.second.process == i; });
   states_[i].links.clear();
   for (std::uint32_t number = 0; number < connections_.size(); ++number) {

@@ -224,7 +224,6 @@ class Cluster {
   struct Bound {
     std::uint32_t process = kStranger;
     node::Listener listener{};
-    friend bool operator==(const Bound&, const Bound&) = default;
   };
   struct Way {
     Path path{};
@@ -245,6 +244,7 @@ class Cluster {
     Fifo<Work> inbox;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> written;  // (connection, side) with a batch
     std::array<std::uint32_t, 3> accept_queue{};                   // taken, by listener
+    std::array<bool, 3> listening{};                               // by listener
     Time free_at{};                                                // until then it computes
     Time alarm_at = kNever;
     std::int64_t slowness = 1;
@@ -296,7 +296,9 @@ class Cluster {
   // --- listening and connecting ---
   std::string key(std::uint32_t i, node::Target target, const Endpoint& endpoint, const std::string& name) const;
   void bind(std::uint32_t i, const node::effect::Listen& listen);
-  bool listens(const Bound& own) const;
+  bool listens(const Bound& own) const {
+    return states_[own.process].listening[static_cast<std::size_t>(own.listener)];
+  }
   std::uint32_t& queue_of(const Bound& to) {
     return states_[to.process].accept_queue[static_cast<std::size_t>(to.listener)];
   }

@@ -1,5 +1,7 @@
 // Whole jobs of real engines: they form whatever comes first, run collectives and messages, and end with an error that
 // names the right ranks when something is wrong. A failing run prints its seed and shape.
+#include "sim/job.hh"
+
 #include <array>
 #include <cstdlib>
 #include <ostream>
@@ -50,40 +52,21 @@ struct Shape {
   }
 };
 
-Endpoint machine(std::uint32_t host) {
-  Endpoint endpoint{Endpoint::Family::tcp4, 0, {}};
-  endpoint.address[0] = std::byte{10};
-  endpoint.address[2] = static_cast<std::byte>(host >> 8);
-  endpoint.address[3] = static_cast<std::byte>(host & 255);
-  return endpoint;
-}
-
 class Job : public Cluster {
  public:
   Job(const Shape& a_shape, std::uint64_t seed) : Cluster(seed), shape(a_shape) {}
 
   node::Config config(std::uint32_t rank) {
-    const std::uint32_t host = rank / shape.ranks_per_host;
-    node::Config config;
-    config.rank = Rank{rank};
-    config.world_size = shape.world_size;
-    if (shape.job_known) config.job.bytes.fill(std::byte{7});
-    if (shape.secret) config.secret = "the job's secret";
-    config.incarnation = Incarnation{(random().next() << 8) | 1};
-    for (std::byte& byte : config.entropy) byte = static_cast<std::byte>(random().below(256));
-    config.seed = random().next();
-    config.host_name = config.host_key = "host-" + std::to_string(host);
-    config.local_size =
-        shape.local_size_known ? std::min(shape.ranks_per_host, shape.world_size - host * shape.ranks_per_host) : 0;
+    const JobOptions options{.ranks = shape.world_size,
+                             .ranks_per_host = shape.ranks_per_host,
+                             .fan_out = shape.fan_out,
+                             .computed = shape.computed,
+                             .secret = shape.secret,
+                             .start_timeout = seconds(30)};
+    node::Config config = config_of(options, rank, hosts_of(options), random());
+    if (!shape.job_known) config.job = {};
+    if (!shape.local_size_known) config.local_size = 0;
     config.use_local_links = !shape.tcp_only;
-    config.fan_out = shape.fan_out;
-    config.rendezvous = "host-0:4242";
-    if (shape.computed) {
-      std::vector<std::string> hosts;
-      for (std::uint32_t h = 0; h < shape.hosts(); ++h) hosts.push_back("host-" + std::to_string(h) + ":4242");
-      config.hosts = std::move(hosts);
-      config.host_index = host;
-    }
     config.blob = Slice::copy("blob of " + std::to_string(rank) + std::string(random().below(300), '.'));
     return config;
   }
