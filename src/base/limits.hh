@@ -79,6 +79,9 @@ struct Limits {
   // How long a computed parent is tried before the rendezvous is asked: hosts of one job start within seconds, and the
   // rendezvous is to be spared.
   Duration computed_patience = std::chrono::seconds(3);
+  // How long a rank that has lost rank 0 before the table tries to reach it again, if nothing answers: a refused
+  // connection ends it at once.
+  Duration root_patience = std::chrono::seconds(1);
   // Placements that one process may ask for before it gives up.
   std::uint32_t placements = 8;
   // How long a place is kept for a process that was sent to another parent and has not registered.

@@ -71,7 +71,9 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
   const auto upstream = joiner_.upstream();
   const bool was_parent = upstream && upstream->link == link;
   if (over() || !was_parent) {
+    const bool refused = joiner_.seeks_root() && !rejected_by_peer && failure.code == FailureCode::unreachable;
     joiner_.on_link_failed(now, link, failure, rejected_by_peer);
+    if (root_lost_ && refused) return fail(now, Failure(root_lost_->failure));
     return after_joiner(now);
   }
   if (topology_) {
@@ -79,10 +81,10 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
     joiner_.stop();
     return fail(now, lost_failure(upstream->rank, host_of(upstream->rank, upstream->host), failure.text));
   }
-  // Without its root a job can't form; other parents can be replaced.
-  if (upstream->rank == kRootRank && !rejected_by_peer) {
-    joiner_.stop();
-    return fail(now, lost_failure(kRootRank, upstream->host, failure.text));
+  // Other parents can be replaced; without its root a job can't form. Whether the root is gone, or only the connection,
+  // the next one tells.
+  if (upstream->rank == kRootRank && !rejected_by_peer && !root_lost_) {
+    root_lost_ = Grace{after(now, config_.limits.root_patience), lost_failure(kRootRank, upstream->host, failure.text)};
   }
   table_receiver_ = TableReceiver(config_.world_size, config_.tables);
   joiner_.on_link_failed(now, link, failure, rejected_by_peer);
@@ -226,10 +228,13 @@ Failure Node::timeout_failure() const {
     }
     failure.text +=
         after_text + (last_status_->obstacle.empty() ? see_whether_started() : "; " + last_status_->obstacle);
+  } else if (last_status_ && !last_status_->obstacle.empty()) {
+    failure.phase = Phase::join;
+    failure.text = last_status_->obstacle + after_text;
   } else if (!joiner_.obstacle().empty()) {
     failure.phase = Phase::join;
     failure.text = joiner_.obstacle() + after_text;
-    if (joiner_.seeks_rendezvous()) {
+    if (joiner_.root_is_obstacle()) {
       failure.ranks = RankSet::single(kRootRank);
       failure.text = "missing at least 1" + of + ": 0" + after_text + "; " + joiner_.obstacle();
     }
@@ -257,6 +262,7 @@ void Node::fail(Time now, const Failure& failure) {
   if (failed_->host.empty() && failed_->ranks.count() == 1)
     failed_->host = host_of(Rank{failed_->ranks.ranges()[0].first}, {});
   grace_.reset();
+  root_lost_.reset();
   for (const auto& [link, child] : children_) {
     if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
   }

@@ -375,8 +375,8 @@ void Node::send_status(Time now) {
   } else {
     // With a parent, the news comes from above.
     if (joiner_.upstream() || joiner_.obstacle().empty()) return;
-    status.missing = RankSet::single(kRootRank);
-    status.missing_count = 1;
+    if (joiner_.root_is_obstacle()) status.missing = RankSet::single(kRootRank);
+    status.missing_count = status.missing.count();
     status.obstacle = joiner_.obstacle();
   }
   send_down(FrameClass::control, wire::encode(status, Epoch{}));

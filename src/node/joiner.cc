@@ -115,6 +115,7 @@ void Joiner::lead(Time now) {
     state_ = Idle{};
     unresolved_ = config_.hosts[config_.host_index];
     obstacle_ = "the resolver of " + config_.host_name + " does not know the name in " + unresolved_;
+    root_is_obstacle_ = false;
     effects_.add(effect::Listen{Listener::network, {}, unresolved_});
     return;  // goes on in on_listening
   }
@@ -271,13 +272,9 @@ bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
   return true;
 }
 
-bool Joiner::seeks_rendezvous() const {
-  const auto seeks = [this](Step step) {
-    return step == Step::rendezvous || (step == Step::parent && root_is_parent());
-  };
-  if (const auto* wait = std::get_if<Wait>(&state_)) return seeks(wait->step);
+bool Joiner::seeks_root() const {
   const auto* state = std::get_if<Connect>(&state_);
-  return state != nullptr && seeks(state->step);
+  return state != nullptr && leads_to_root(state->step);
 }
 
 // A process that begins its next job with the same id and rendezvous may still find the last one, whose other ranks
@@ -291,6 +288,7 @@ bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure)
   if (last_job_until_ == kNever) last_job_until_ = after(now, config_.close_timeout);
   if (last_job_until_ <= now) return false;
   obstacle_ = failure.text;
+  root_is_obstacle_ = leads_to_root(step);
   if (computed()) patience_ = after(now, config_.limits.computed_patience);
   const auto most = static_cast<std::uint64_t>(config_.limits.retry_greatest.count());
   state_ = Wait{after(now, Duration(static_cast<Duration::rep>(random_.between(most / 2, most)))), step};
@@ -320,6 +318,7 @@ void Joiner::on_link_failed(Time now, LinkId link, const Failure& failure, bool 
 
 void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_peer) {
   obstacle_ = "the leader of this host does not answer: " + failure.text;
+  root_is_obstacle_ = false;
   // The name is secret: whoever holds it and does not know the job's secret is a squatter, not a part of the job.
   const bool squatter = failure.code == FailureCode::wrong_secret || failure.code == FailureCode::wrong_job;
   const bool proven = rejected_by_peer || failure.code == FailureCode::wrong_world_size;
@@ -351,7 +350,10 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
     if (fatal_->host.empty()) fatal_->host = config_.host_name;
     return;
   }
-  obstacle_ = "rank 0 can't be reached at the rendezvous " + config_.rendezvous + ": " + failure.text;
+  root_is_obstacle_ = !rejected_by_peer;
+  obstacle_ = (rejected_by_peer ? "the rendezvous " + config_.rendezvous + " refuses this rank: "
+                                : "rank 0 can't be reached at the rendezvous " + config_.rendezvous + ": ") +
+              failure.text;
   // A computed place stays this host's until it gets another: its parent may have come in the meantime.
   if (computed() && position_ == Position{config_.host_index}) {
     patience_ = after(now, config_.limits.computed_patience);
@@ -361,6 +363,7 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
 }
 
 void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
+  root_is_obstacle_ = root_is_parent();
   obstacle_ = rank_on_host(placement_.parent, placement_.host) + " can't be reached: " + failure.text;
   // A placement's parent was there when it was named; a computed one may still be starting.
   const bool named = placement_.parent != kLeaderRank && !computed();
@@ -378,6 +381,7 @@ void Joiner::lost_upstream(Time now, const Failure& failure, bool rejected_by_pe
   adopted_job_ = {};  // it may have been the last job's: the next parent says which one this is
   if (rejected_by_peer && awaits_end_of_last_job(now, lost.local ? Step::local : Step::parent, failure)) return;
   obstacle_ = rank_on_host(lost.rank, lost.host) + " was lost: " + failure.text;
+  root_is_obstacle_ = lost.rank == kRootRank;
   // A parent that refuses this rank only after the handshake does so for the job's sake.
   if (rejected_by_peer && ends_the_search(failure.code)) {
     fatal_ = failure;
@@ -386,6 +390,8 @@ void Joiner::lost_upstream(Time now, const Failure& failure, bool rejected_by_pe
   if (lost.local) return take(now, Step::local);
   // One that moved, or belonged to the last job, may be back at its place in a moment.
   if (computed() && position_ == Position{config_.host_index} && now < patience_) return retry(now, Step::parent);
+  // There is no other root, unless it has another place for this rank.
+  if (lost.rank == kRootRank && !rejected_by_peer) return take(now, root_is_parent() ? Step::parent : Step::rendezvous);
   parent_failed(now, failure, true);
 }
 

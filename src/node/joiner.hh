@@ -40,8 +40,8 @@ class Joiner {
   // False: it answers nothing that was asked.
   bool on_placement(Time now, LinkId link, const wire::Placement& placement);
   bool on_welcome(LinkId link, const wire::Welcome& welcome);
-  // Whether it is the rendezvous that does not let this rank in, rather than a parent.
-  bool seeks_rendezvous() const;
+  // Whether the connection that is being tried leads to rank 0.
+  bool seeks_root() const;
   void on_time(Time now);
   Time deadline() const;
   // Stops all attempts and gives up the link to the parent, if any, without closing it.
@@ -58,6 +58,8 @@ class Joiner {
   JobId adopted_job() const { return adopted_job_; }
   // Why there is no parent yet, for people; empty when nothing is known to be wrong.
   const std::string& obstacle() const { return obstacle_; }
+  // Whether that is rank 0, which has not been reached, rather than a parent or what rank 0 said.
+  bool root_is_obstacle() const { return root_is_obstacle_; }
   // The address with a name in it that this rank shall listen at, until the driver has found out what the name means.
   const std::string& unresolved() const { return unresolved_; }
   // What ended the search for good, if anything did.
@@ -95,6 +97,7 @@ class Joiner {
   void lost_upstream(Time now, const Failure& failure, bool rejected_by_peer);
   bool awaits_end_of_last_job(Time now, Step step, const Failure& failure);
   wire::Join join_message() const;
+  bool leads_to_root(Step step) const { return step == Step::rendezvous || (step == Step::parent && root_is_parent()); }
   bool root_is_parent() const { return computed() && placement_.parent == kRootRank; }
   bool computed() const { return !config_.hosts.empty() && config_.host_index != 0; }
 
@@ -121,6 +124,7 @@ class Joiner {
   FailureCode unreachable_reason_{};
   std::optional<Upstream> upstream_;
   std::string obstacle_;
+  bool root_is_obstacle_ = false;
   std::string unresolved_;
   std::optional<Failure> fatal_;
 };

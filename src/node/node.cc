@@ -165,6 +165,7 @@ bool Node::on_frame_from_above(Time now, LinkId link, const wire::Frame& frame) 
     case Kind::placement: {
       const auto placement = wire::decode<wire::Placement>(frame.body);
       if (!placement || !joiner_.on_placement(now, link, *placement)) return false;
+      root_lost_.reset();
       adopt_waiting();
       after_joiner(now);
       return true;
@@ -254,7 +255,9 @@ void Node::after_joiner(Time now) {
     return failure.code == FailureCode::duplicate_rank ? fail_alone(now, failure) : fail(now, failure);
   }
   const auto& upstream = joiner_.upstream();
-  if (upstream && registered_with_ != upstream->link) upstream_changed(now);
+  if (!upstream || registered_with_ == upstream->link) return;
+  if (upstream->rank == kRootRank) root_lost_.reset();
+  upstream_changed(now);
 }
 
 void Node::send_down(FrameClass frame_class, const Payload& frame, LinkId feeder, Below below) {
@@ -265,7 +268,9 @@ void Node::send_down(FrameClass frame_class, const Payload& frame, LinkId feeder
 }
 
 void Node::on_time(Time now) {
-  if (grace_ && grace_->until <= now) fail(now, Failure(grace_->failure));
+  for (const auto* grace : {&grace_, &root_lost_}) {
+    if (*grace && (*grace)->until <= now) fail(now, Failure((*grace)->failure));
+  }
   if (closing_ && close_deadline_ <= now) {
     patience_ended_ = true;
     finish_closing();
@@ -308,7 +313,9 @@ Time Node::deadline() const {
   Time first = closing_ ? close_deadline_ : kNever;
   first = std::min(first, lingers_until_);
   if (over()) return first;
-  if (grace_) first = std::min(first, grace_->until);
+  for (const auto* grace : {&grace_, &root_lost_}) {
+    if (*grace) first = std::min(first, (*grace)->until);
+  }
   if (!unattached_.empty()) first = std::min(first, unattached_.front().first);
   if (!topology_) {
     first = std::min({first, start_deadline_, joiner_.deadline(), flush_at_, status_at_});

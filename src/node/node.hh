@@ -81,7 +81,7 @@ class Node {
     wire::Record record;
     LinkId from = kNoLink;
   };
-  // A loss that was reported up; without a verdict in time it is this rank's own end.
+  // A loss that becomes this rank's own end, unless a verdict, or the one who was lost, comes in time.
   struct Grace {
     Time until;
     Failure failure;
@@ -193,6 +193,7 @@ class Node {
   Time lingers_until_ = kNever;
   std::optional<std::string> turned_away_;  // the first who came with a wrong secret, job or version
   std::optional<Grace> grace_;
+  std::optional<Grace> root_lost_;           // before the table; the connection is tried once more
   std::optional<wire::Report> held_report_;  // goes up as soon as there is a parent
   std::optional<Failure> parent_left_;
   std::optional<CallId> closing_;

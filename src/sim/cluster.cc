@@ -514,7 +514,7 @@ void Cluster::open_local(std::uint32_t i, const node::effect::Connect& connect) 
   }
   const std::uint32_t connection = new_connection(i, connect.link, way);
   connections_[connection].local = true;
-  connected(connection);
+  tell_connected(connection);
   if (way.path == Path::open) admit(connection);
   unpin(connection);
 }
@@ -534,7 +534,7 @@ void Cluster::call_in(std::uint32_t i, const node::effect::Connect& connect, Dur
   const std::uint32_t number = new_connection(i, connect.link, way);
   const Time known = trip_to(i, connect);
   at(known, [this, number] {
-    connected(number);
+    tell_connected(number);
     unpin(number);
   });
   if (way.path == Path::mute) return;
@@ -575,7 +575,7 @@ void Cluster::accept(std::uint32_t i, std::uint32_t number) {
 }
 
 // The caller learns that its connection is open, and closes it if it has lost interest.
-void Cluster::connected(std::uint32_t number) {
+void Cluster::tell_connected(std::uint32_t number) {
   const std::uint32_t i = connections_[number].half[0].process;
   const LinkId link = connections_[number].half[0].link;
   if (!wants(i, link)) return hang_up(number, 0, now_, false);

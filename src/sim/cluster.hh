@@ -310,7 +310,7 @@ class Cluster {
   Time after_weather(Time now, std::uint32_t from, std::uint32_t to) const;
   void call_in(std::uint32_t i, const node::effect::Connect& connect, Duration repeat);
   void handshake_complete(std::uint32_t connection, Duration repeat);
-  void connected(std::uint32_t connection);
+  void tell_connected(std::uint32_t connection);
   void refuse(std::uint32_t i, LinkId link);
   void admit(std::uint32_t connection);
   void accept(std::uint32_t i, std::uint32_t connection);

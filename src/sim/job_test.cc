@@ -381,6 +381,25 @@ TEST(Losses, a_rank_that_dies_before_the_table_is_named_to_everyone) {
   });
 }
 
+TEST(Losses, a_connection_to_rank_0_that_breaks_before_registration_is_made_again) {
+  std::size_t mended = 0;
+  for_seeds(100, [&](std::uint64_t seed, Random& random) {
+    Job job({.world_size = 4, .ranks_per_host = 4}, seed);
+    for (std::uint32_t rank = 0; rank < 4; ++rank) job.start(rank, milliseconds(10 * rank));
+    const std::size_t victim = random.between(1, 3);
+    ASSERT_TRUE(job.run([&] { return job.connected(victim); }, after(job.now(), seconds(1))));
+    job.run_for(std::chrono::microseconds(random.below(120)));
+    ASSERT_EQ(job.reset(victim), 0u);
+    ASSERT_TRUE(job.run([&] { return job.all([](const auto& p) { return p.table != nullptr || p.over(); }); },
+                        after(job.now(), seconds(3))))
+        << job.story();
+    // Once it had registered the root has lost a rank, and it is the root that says so.
+    job[0].failed ? expect_all_others_name(job, victim, {}) : (void)++mended;
+    job.expect_no_faults();
+  });
+  EXPECT_GT(mended, 0u);
+}
+
 TEST(Losses, a_rank_that_dies_in_the_running_job_is_named_to_everyone_at_once) {
   for_seeds(150, [](std::uint64_t seed, Random& random) {
     Shape shape = shape_to_die_in(random);

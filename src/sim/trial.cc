@@ -146,7 +146,6 @@ class Trial {
       case FaultKind::one_way: weather_.push_back({fault, until}); break;
       case FaultKind::reset:
         if (const auto other = cluster_.reset(i)) {
-          broke_early_ |= !cluster_[i].table || !cluster_[*other].table;
           lost_.insert(static_cast<std::uint32_t>(i));
           lost_.insert(static_cast<std::uint32_t>(*other));
         }
@@ -251,22 +250,28 @@ class Trial {
     verdict_.succeeded = succeeded == cluster_.size();
     if (scenario_.survivable() && !verdict_.succeeded) complain("nothing was lost for good, and yet the job failed");
   }
-  // Who is blamed must have been hit, or stand on a host that was. Not judged after a broken connection of a rank that
-  // had yet to register: it gives up if that was its connection to rank 0, and its subtree with it.
+  // Who is blamed must have been hit, or stand on a host that was; or, where parents are computed and a host above is
+  // gone, be missing for want of another place: next to the root there may be none.
   void judge_failure(std::size_t i, const Failure& failure) {
-    if (lost_.empty() || broke_early_) return;
-    // Where parents are computed and two of them are gone, whole subtrees are missing.
-    if (scenario_.job.computed && failure.code == FailureCode::timed_out) return;
+    if (lost_.empty()) return;
     std::set<std::uint32_t> hosts;
     for (const std::uint32_t rank : lost_) hosts.insert(cluster_.host_of(rank));
     for (const auto& range : failure.ranks.ranges()) {
       for (std::uint32_t rank = range.first; rank <= range.last; ++rank) {
-        if (!hosts.contains(cluster_.host_of(rank))) {
+        if (!hosts.contains(cluster_.host_of(rank)) && !cut_off(cluster_.host_of(rank), hosts, failure)) {
           return complain("rank " + std::to_string(i) + " blames rank " + std::to_string(rank) +
                           ", to which nothing has happened");
         }
       }
     }
+  }
+  bool cut_off(std::uint32_t host, const std::set<std::uint32_t>& lost, const Failure& failure) const {
+    if (!scenario_.job.computed || failure.code != FailureCode::timed_out) return false;
+    const tree::Shape shape(scenario_.job.fan_out);
+    for (Position at{host}; at != tree::kRootPosition; at = shape.parent(at)) {
+      if (lost.contains(raw(at))) return true;
+    }
+    return false;
   }
   std::string story() const {
     std::string text;
@@ -293,7 +298,6 @@ class Trial {
   std::vector<std::pair<Fault, Time>> unreachable_;
   std::vector<std::pair<Fault, Time>> weather_;
   std::set<std::uint32_t> lost_;
-  bool broke_early_ = false;
   std::optional<std::pair<std::size_t, std::size_t>> beginning_;
   std::shared_ptr<const wire::Table> first_table_;
   Verdict verdict_;
