@@ -3,11 +3,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <banyan/hierarchical_bootstrap.hpp>
@@ -80,6 +83,34 @@ TEST(Resources, a_start_without_descriptors_fails_with_an_error_and_may_be_repea
   ::setrlimit(RLIMIT_NOFILE, &before);
   job.start();
   job.barrier();
+}
+
+TEST(SharedMemory, a_large_table_and_large_results_come_whole) {
+  std::vector<Options> all = job_options(6);
+  for (Options& options : all) options.blob = std::string(30'000, static_cast<char>('a' + options.rank));
+  run_ranks(all, [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    const std::string own(40'000, static_cast<char>('A' + options.rank));
+    const Handle gathered = job.begin_allgather(own);
+    gathered.wait();
+    std::string message(200'000, 'm');
+    if (options.rank != 3) message.clear();
+    job.broadcast(3, message);
+    const std::vector<std::int64_t> sums = job.allreduce(std::vector<std::int64_t>(50'000, 1), Reduction::sum);
+    // All hold their results; those of the ranks that lead nobody are mapped.
+    std::ifstream maps("/proc/self/maps");
+    EXPECT_THAT((std::string{std::istreambuf_iterator<char>(maps), {}}), testing::HasSubstr("/memfd:banyan"));
+    job.barrier();
+    const std::vector<std::string> results = gathered.messages();
+    for (int rank = 0; rank < 6; ++rank) {
+      EXPECT_EQ(job.peer_blob(rank), std::string(30'000, static_cast<char>('a' + rank)));
+      EXPECT_EQ(results[static_cast<std::size_t>(rank)], std::string(40'000, static_cast<char>('A' + rank)));
+    }
+    EXPECT_EQ(message, std::string(200'000, 'm'));
+    EXPECT_EQ(sums, std::vector<std::int64_t>(50'000, 6));
+    job.close();
+  });
 }
 
 bool is_misuse(const std::function<void()>& call) {

@@ -17,6 +17,8 @@ inline constexpr std::size_t kChunkBytes = 32 * 1024;
 // A relay hands a table up to this size to the ranks of its host in one go, when it has all of it; a larger one chunk
 // by chunk. It is about what a Unix socket takes.
 inline constexpr std::size_t kTableAtOnceBytes = 192 * 1024;
+// Enclosures of one link that have come before the frames that they belong to.
+inline constexpr std::size_t kMostEnclosures = 8;
 // Before a peer is authenticated it can't send a larger frame than this: the longest handshake message fits twice.
 inline constexpr std::size_t kMaxUnauthenticatedFrameBytes = 512;
 // A blob travels in one record frame; longer contributions belong in an allgather.
@@ -60,6 +62,9 @@ struct Limits {
   // A link that keeps others from being read and takes not a byte for so long is lost: those others carry verdicts too,
   // and don't show their own death. An engine that runs reads within milliseconds, whatever its application computes.
   Duration stall_timeout = std::chrono::seconds(20);
+  // From this size on (not 0), bytes that all ranks of a host are given are put into memory that they share; below it,
+  // copies through the socket cost less than a mapping.
+  std::size_t enclose_bytes = 64 * 1024;
   // Connections that have not proved yet who they are: of each rank, and of those in a process that have not said which
   // rank they are for. Beyond it the oldest is turned away: an honest
   // peer needs its slot for a few milliseconds.

@@ -1,9 +1,11 @@
 #include "cli/calibration.hh"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,6 +264,29 @@ std::int64_t engine_input() {
   return median(samples);
 }
 
+// A memory file that one process makes, and another maps and begins to read.
+Both enclose_and_map(std::size_t bytes) {
+  const std::string block(bytes, 'x');
+  Descriptor file;
+  volatile char first = 0;
+  return time_both(
+      [&] {
+        file =
+            Descriptor(check(::memfd_create("banyan", MFD_CLOEXEC | MFD_ALLOW_SEALING), "cannot make a memory file"));
+        check(::write(file.get(), block.data(), bytes), "cannot write to a memory file");
+        check(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
+              "cannot seal a memory file");
+      },
+      [&] {
+        check(::fcntl(file.get(), F_GET_SEALS), "cannot ask for the seals of a memory file");
+        void* start = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
+        if (start == MAP_FAILED) throw system_error("cannot map a memory file");
+        first = *static_cast<const char*>(start);
+        ::munmap(start, bytes);
+        file.reset();
+      });
+}
+
 std::int64_t per_byte_ps(std::int64_t large, std::int64_t small) {
   return std::max<std::int64_t>(large - small, 0) * 1000 / static_cast<std::int64_t>(kLargeBytes - kSmallBytes);
 }
@@ -296,6 +321,12 @@ sim::Costs measure_costs(const std::function<void(const char*)>& step) {
   costs.read_local = small_local.second;
   costs.write_byte_ps = per_byte_ps(large_local.first, small_local.first);
   costs.read_byte_ps = per_byte_ps(large_local.second, small_local.second);
+  step("sharing memory");
+  const Both small_file = enclose_and_map(kSmallBytes);
+  const Both large_file = enclose_and_map(kLargeBytes);
+  costs.enclose = small_file.first;
+  costs.map = large_file.second;
+  costs.enclose_byte_ps = per_byte_ps(large_file.first, small_file.first);
   step("waking up");
   costs.wake = std::max<std::int64_t>(ping_pong_step() - costs.read_local - costs.write_local, 0);
   step("cryptography and the engine");

@@ -104,17 +104,29 @@ void Engine::poll_session(Time now, LinkId id) {
       if (link.accepted) --unproven_;
       node_.on_authenticated(now, id, proven->peer, link.accepted, link.local);
     } else if (const auto& frame = std::get<wire::Frame>(event); !node_.on_frame(now, id, frame)) {
-      const Failure failure{FailureCode::protocol,
-                            Phase::running,
-                            RankSet::single(link.session.peer().rank),
-                            {},
-                            std::string("it sent a ") + to_string(frame.kind) + " frame that breaks the protocol"};
-      const session::Peer peer = link.session.peer();
-      close(id, false);
-      node_.on_link_failed(now, id, failure, false, peer);
+      breaks_protocol(now, id, std::string("it sent a ") + to_string(frame.kind) + " frame that breaks the protocol");
     }
     carry_out();
   }
+}
+
+void Engine::on(Time now, input::Enclosed& enclosed) {
+  const auto at = links_.find(enclosed.link);
+  if (at == links_.end() || at->second.closing || at->second.session.enclose(std::move(enclosed.bytes))) return;
+  if (at->second.session.authenticated())
+    return breaks_protocol(now, enclosed.link, "it shared memory that belongs to no frame");
+  ++turned_away_;
+  close(enclosed.link, true);
+  node_.on_link_failed(now, enclosed.link,
+                       Failure{FailureCode::protocol, Phase::join, {}, {}, "it shared memory before it proved itself"},
+                       false, std::nullopt);
+}
+
+void Engine::breaks_protocol(Time now, LinkId id, const std::string& how) {
+  const session::Peer peer = links_.at(id).session.peer();
+  close(id, false);
+  node_.on_link_failed(now, id, Failure{FailureCode::protocol, Phase::running, RankSet::single(peer.rank), {}, how},
+                       false, peer);
 }
 
 void Engine::broken(Time now, LinkId id, const session::event::Broken& broken) {
@@ -216,10 +228,10 @@ void Engine::carry_out(node::effect::SendFrame& send) {
   Link& link = at->second;
   const bool overtakes = send.frame_class == node::FrameClass::control;
   if (overtakes || (link.data.empty() && link.with_driver < kDriverWindowBytes)) {
-    transmit(send.link, link, std::move(send.frame));
+    transmit(send.link, link, std::move(send.frame), std::move(send.enclosure));
   } else {
     link.bytes_of(send.feeder) += send.frame.size();
-    link.data.push_back({std::move(send.frame), send.feeder});
+    link.data.push_back({std::move(send.frame), send.feeder, std::move(send.enclosure)});
   }
   if (send.feeder != kNoLink && link.waiting() > config_.limits.transmit_high_bytes) {
     hold_feeder(send.link, link, send.feeder);
@@ -258,16 +270,16 @@ void Engine::refuse(LinkId id, const Failure& failure) {
   close(id, false);
 }
 
-void Engine::transmit(LinkId id, Link& link, Payload bytes) {
+void Engine::transmit(LinkId id, Link& link, Payload bytes, wire::Enclosure enclosure) {
   if (bytes.empty()) return;
   link.with_driver += bytes.size();
-  outputs_.emplace_back(output::Transmit{id, std::move(bytes)});
+  outputs_.emplace_back(output::Transmit{id, std::move(bytes), std::move(enclosure)});
 }
 
 void Engine::release_data(LinkId id, Link& link) {
   while (!link.data.empty() && link.with_driver < kDriverWindowBytes) {
     link.bytes_of(link.data.front().feeder) -= link.data.front().frame.size();
-    transmit(id, link, std::move(link.data.front().frame));
+    transmit(id, link, std::move(link.data.front().frame), std::move(link.data.front().enclosure));
     link.data.pop_front();
   }
   if (link.waiting() <= config_.limits.transmit_low_bytes) release_feeders(id, link);

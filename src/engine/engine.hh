@@ -46,6 +46,7 @@ class Engine final : public Machine {
   void on(Time now, const input::ListenFailed& failed);
   void on(Time now, const input::Accepted& accepted);
   void on(Time now, input::BytesReceived& received);
+  void on(Time now, input::Enclosed& enclosed);
   void on(Time now, const input::Drained& drained);
   void on(Time now, const input::Closed& closed);
   void on(Time now, const input::MakeRoom&);
@@ -66,7 +67,8 @@ class Engine final : public Machine {
   }
   void poll_session(Time now, LinkId id);
   void broken(Time now, LinkId id, const session::event::Broken& broken);
-  void transmit(LinkId id, Link& link, Payload bytes);
+  void breaks_protocol(Time now, LinkId id, const std::string& how);
+  void transmit(LinkId id, Link& link, Payload bytes, wire::Enclosure enclosure = nullptr);
   void release_data(LinkId id, Link& link);
   void hold_feeder(LinkId id, Link& link, LinkId feeder);
   void release_feeders(LinkId id, Link& link);

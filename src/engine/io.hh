@@ -12,6 +12,7 @@
 #include "base/time.hh"
 #include "node/calls.hh"
 #include "node/io.hh"
+#include "wire/frame.hh"
 
 namespace banyan::engine {
 
@@ -50,6 +51,12 @@ struct BytesReceived {
   LinkId link{};
   Slice bytes;
 };
+// What was handed over as output::Transmit::enclosure at the other side: not later than the first byte of the frame
+// that it belongs to, and in the order of those frames.
+struct Enclosed {
+  LinkId link{};
+  Payload bytes;
+};
 // Of the bytes that were handed over by output::Transmit on this link, so many are still waiting to be written.
 // Sent whenever that number has fallen; `queued` = 0 when all are with the kernel.
 struct Drained {
@@ -70,8 +77,8 @@ struct Tick {};
 }  // namespace input
 
 using Input = std::variant<input::Start, input::Connected, input::ConnectFailed, input::Listening, input::ListenFailed,
-                           input::Accepted, input::BytesReceived, input::Drained, input::Closed, input::MakeRoom,
-                           input::Tick, node::Call>;
+                           input::Accepted, input::BytesReceived, input::Enclosed, input::Drained, input::Closed,
+                           input::MakeRoom, input::Tick, node::Call>;
 
 namespace output {
 
@@ -85,6 +92,9 @@ struct Adopt {
 struct Transmit {
   LinkId link{};
   Payload bytes;
+  // Local links only, and only if Config::shares_memory: these go beside, in memory that both sides can read. The same
+  // object on several links is put there once. What is not read counts for nothing in input::Drained.
+  wire::Enclosure enclosure{};
 };
 // Close the link once what was handed over has been written (or at once when `abandon`); its id is dead for the engine.
 struct Close {

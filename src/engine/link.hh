@@ -24,6 +24,7 @@ struct Link {
   struct Queued {
     Payload frame;
     LinkId feeder = kNoLink;
+    wire::Enclosure enclosure{};
   };
 
   session::Session session;

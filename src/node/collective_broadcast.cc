@@ -24,7 +24,8 @@ bool BroadcastAlgorithm::on_data(LinkId from, const wire::Collective& head, cons
   if (is_source() || from != hop_to(head.call.root) || head.about != kNoRank) return false;
   if (head.total > kEagerCollectiveBytes && !has_go()) return false;
   if (!stream_.accept(head, tail)) return false;
-  links_.flood(from, head, tail);
+  links_.flood_stream(from, head, tail);
+  if (stream_.complete()) links_.enclose_down(head, stream_.bytes(), from);
   finish_if_complete();
   return true;
 }
@@ -33,8 +34,9 @@ void BroadcastAlgorithm::send_message() {
   head_.total = message_.size();
   for_each_chunk(message_, [this](std::uint64_t offset, const Payload& chunk) {
     head_.offset = offset;
-    links_.flood(kNoLink, head_, chunk);
+    links_.flood_stream(kNoLink, head_, chunk);
   });
+  links_.enclose_down(head_, message_);
   result_ = message_;
   done_ = true;
 }

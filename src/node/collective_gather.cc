@@ -100,8 +100,9 @@ void GatherAlgorithm::finish_if_complete() {
     head_.total = stream.size();
     for_each_chunk(stream, [this](std::uint64_t offset, const Payload& chunk) {
       head_.offset = offset;
-      links_.send_data_down(head_, chunk);
+      links_.send_stream_down(head_, chunk);
     });
+    links_.enclose_down(head_, stream);
     proves_all_called_ = true;
   }
   result_ = std::move(parts);
@@ -111,8 +112,9 @@ void GatherAlgorithm::finish_if_complete() {
 bool GatherAlgorithm::on_result(LinkId from, const wire::Collective& head, const Payload& tail) {
   // There is no result without this rank's bytes, and those of its children.
   if (!called_ || !packer_.empty() || head.about != kNoRank || !result_stream_.accept(head, tail)) return false;
-  links_.send_data_down(head, tail, from);
+  links_.send_stream_down(head, tail, from);
   if (!result_stream_.complete()) return true;
+  links_.enclose_down(head, result_stream_.bytes());
   auto parts = Parts::from_stream(result_stream_.bytes(), links_.world_size());
   if (!parts) return false;
   result_ = *std::move(parts);

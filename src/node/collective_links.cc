@@ -17,12 +17,33 @@ void CollectiveLinks::send_data_down(const wire::Collective& head, const Payload
   }
 }
 
-void CollectiveLinks::flood(LinkId from, const wire::Collective& head, const Payload& tail) {
-  const Payload frame = wire::encode(head, topology_.epoch(), tail);
-  if (!is_root() && from != parent()) effects_.send(parent(), FrameClass::data, frame, from);
+void CollectiveLinks::send_stream_down(const wire::Collective& head, const Payload& chunk, LinkId feeder) {
+  if (child_count() == 0) return;
+  const Payload frame = wire::encode(head, topology_.epoch(), chunk);
   for (std::size_t i = 0; i < child_count(); ++i) {
     const LinkId child = topology_.children()[i].link;
-    if (!left_[i] && child != from) effects_.send(child, FrameClass::data, frame, from);
+    if (!left_[i] && child != feeder && !is_enclosed(i, head.total))
+      effects_.send(child, FrameClass::data, frame, feeder);
+  }
+}
+
+void CollectiveLinks::flood_stream(LinkId from, const wire::Collective& head, const Payload& chunk) {
+  if (!is_root() && from != parent()) send_data(parent(), head, chunk, from);
+  send_stream_down(head, chunk, from);
+}
+
+void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream, LinkId from) {
+  Payload frame;
+  wire::Enclosure enclosure;
+  for (std::size_t i = 0; i < child_count(); ++i) {
+    const LinkId child = topology_.children()[i].link;
+    if (left_[i] || child == from || !is_enclosed(i, stream.size())) continue;
+    if (!enclosure) {
+      enclosure = std::make_shared<const Payload>(stream);
+      head.offset = 0;
+      frame = wire::encode(head, topology_.epoch(), {}, wire::kEnclosesFlag);
+    }
+    effects_.send_enclosing(child, frame, enclosure);
   }
 }
 

@@ -27,8 +27,13 @@ class CollectiveLinks {
   void send_data(LinkId to, const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
   // The same to every child that is there.
   void send_data_down(const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
-  // To the parent and to every child that is there, but not back to `from` (kNoLink: the bytes start here).
-  void flood(LinkId from, const wire::Collective& head, const Payload& tail);
+  // A chunk of a stream of head.total bytes that all ranks are given. Children that share memory get none of a large
+  // one, but all of it from enclose_down().
+  void send_stream_down(const wire::Collective& head, const Payload& chunk, LinkId feeder = kNoLink);
+  // The same, to the parent too, but not back to `from` (kNoLink: the bytes start here).
+  void flood_stream(LinkId from, const wire::Collective& head, const Payload& chunk);
+  // The whole stream, once it is here; for every call of the two above. Nothing goes back to `from`.
+  void enclose_down(wire::Collective head, const Payload& stream, LinkId from = kNoLink);
 
   // `feeder`: the link that made this rank say it.
   void send_control(LinkId to, const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);
@@ -39,6 +44,10 @@ class CollectiveLinks {
   bool has_left(std::size_t child) const { return left_[child]; }
 
  private:
+  bool is_enclosed(std::size_t child, std::uint64_t bytes) const {
+    return bytes >= topology_.children()[child].enclose_bytes;
+  }
+
   const Topology& topology_;
   Effects& effects_;
   std::vector<bool> left_;  // by the child's place in Topology::children()

@@ -42,14 +42,14 @@ bool ReductionAlgorithm::on_credit(std::uint64_t offset) {
 }
 
 bool ReductionAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
-  if (head.about != kNoRank || head.total != head_.total || !is_chunk(head, tail)) return false;
+  if (head.about != kNoRank || head.total != head_.total) return false;
   const std::size_t child = topology().child_index(from);
   return child < links_.child_count() ? on_contribution(child, head, tail) : on_result(from, head, tail);
 }
 
 bool ReductionAlgorithm::on_contribution(std::size_t child, const wire::Collective& head, const Payload& tail) {
   std::uint64_t& received = from_child_[child];
-  if (received >= granted_ || head.offset != received * kChunkBytes) return false;
+  if (!is_chunk(head, tail) || received >= granted_ || head.offset != received * kChunkBytes) return false;
   const std::size_t row = received - combined_;
   ++received;
   while (rows_.size() <= row) rows_.push_back(Row{std::vector<Payload>(links_.child_count()), 0});
@@ -80,6 +80,7 @@ void ReductionAlgorithm::advance() {
   if (combined_ < chunks_) return;
   contribution_ = {};
   if (links_.is_root()) {
+    if (for_everyone()) links_.enclose_down(head_, result_stream_.bytes());
     proves_all_called_ = for_everyone();
     finish(gets_result() ? result_stream_.bytes() : Payload{});
   } else if (!gets_result()) {
@@ -99,7 +100,7 @@ Payload ReductionAlgorithm::combine_row(const Payload& own) {
 }
 
 void ReductionAlgorithm::send_result(const Payload& chunk) {
-  if (for_everyone()) links_.send_data_down(head_, chunk);
+  if (for_everyone()) links_.send_stream_down(head_, chunk);
   if (gets_result()) {
     result_stream_.accept(head_, chunk);
   } else if (const LinkId hop = hop_to(head_.call.root); hop != kNoLink) {
@@ -119,11 +120,12 @@ void ReductionAlgorithm::grant_credit() {
 
 bool ReductionAlgorithm::on_result(LinkId from, const wire::Collective& head, const Payload& tail) {
   // No result without this rank's vector: what comes before all of it was combined is a lie.
-  if (from != links_.parent() || head.offset / kChunkBytes >= combined_) return false;
+  if (from != links_.parent() || chunk_count(head.offset + tail.size()) > combined_) return false;
   if (!gets_result()) return pass_on(links_, from, head, tail);
   if (!result_stream_.accept(head, tail)) return false;
-  if (for_everyone()) links_.send_data_down(head, tail, from);
+  if (for_everyone()) links_.send_stream_down(head, tail, from);
   if (!result_stream_.complete()) return true;
+  if (for_everyone()) links_.enclose_down(head, result_stream_.bytes());
   proves_all_called_ = for_everyone();
   finish(result_stream_.bytes());
   return true;

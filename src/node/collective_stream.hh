@@ -12,7 +12,8 @@
 
 namespace banyan::node {
 
-// Whether the frame's tail is just the chunk that its head says.
+// Whether the tail of a frame is the whole stream (enclosed), or just the chunk that its head says.
+bool is_whole(const wire::Collective& head, const Payload& tail);
 bool is_chunk(const wire::Collective& head, const Payload& tail);
 std::uint64_t chunk_count(std::uint64_t total);
 

@@ -52,6 +52,9 @@ struct Config {
   // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
   std::uint32_t local_size = 0;
   bool use_local_links = true;  // false: every rank is its own leader and uses TCP only
+  // Whether the driver can hand enclosures to the ranks of this host.
+  bool shares_memory = false;
+  std::uint64_t enclose_bytes() const { return shares_memory ? limits.enclose_bytes : UINT64_MAX; }
 
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
   std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it

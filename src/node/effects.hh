@@ -27,6 +27,7 @@ struct SendFrame {
   FrameClass frame_class = FrameClass::control;
   Payload frame;
   LinkId feeder = kNoLink;
+  wire::Enclosure enclosure{};
 };
 // Open a connection and prove to the other side that this rank may be its `role`. `to` is whom it expects there.
 struct OpenLink {
@@ -64,6 +65,10 @@ class Effects {
   }
   void send(LinkId link, FrameClass frame_class, Payload frame, LinkId feeder = kNoLink) {
     add(effect::SendFrame{link, frame_class, std::move(frame), feeder});
+  }
+  // To a rank of this host: a frame (encoded with kEnclosesFlag) and what it encloses.
+  void send_enclosing(LinkId link, Payload frame, wire::Enclosure enclosure) {
+    add(effect::SendFrame{link, FrameClass::data, std::move(frame), kNoLink, std::move(enclosure)});
   }
   void complete(CallId id, Payload result) { add(Completion{id, std::move(result)}); }
   void complete(CallId id, Parts parts) { add(Completion{id, std::move(parts)}); }

@@ -70,10 +70,13 @@ void Node::lose_child(Time now, LinkId link, const Failure& failure) {
 void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejected_by_peer) {
   const auto upstream = joiner_.upstream();
   const bool was_parent = upstream && upstream->link == link;
-  if (over() || !was_parent) {
+  if (over()) return joiner_.stop();
+  if (!was_parent) {
     const bool refused = joiner_.seeks_root() && !rejected_by_peer && failure.code == FailureCode::unreachable;
     joiner_.on_link_failed(now, link, failure, rejected_by_peer);
-    if (root_lost_ && refused) return fail(now, Failure(root_lost_->failure));
+    // What answers there now may belong to somebody else.
+    const bool others = joiner_.fatal() && joiner_.fatal()->code != FailureCode::duplicate_rank;
+    if (root_lost_ && (refused || others)) return fail(now, Failure(root_lost_->failure));
     return after_joiner(now);
   }
   if (topology_) {
@@ -84,7 +87,8 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
   // Other parents can be replaced; without its root a job can't form. Whether the root is gone, or only the connection,
   // the next one tells.
   if (upstream->rank == kRootRank && !rejected_by_peer && !root_lost_) {
-    root_lost_ = Grace{after(now, config_.limits.root_patience), lost_failure(kRootRank, upstream->host, failure.text)};
+    root_lost_ = Grace{std::min(after(now, config_.limits.root_patience), start_deadline_),
+                       lost_failure(kRootRank, upstream->host, failure.text)};
   }
   table_receiver_ = TableReceiver(config_.world_size, config_.tables);
   joiner_.on_link_failed(now, link, failure, rejected_by_peer);
@@ -228,9 +232,6 @@ Failure Node::timeout_failure() const {
     }
     failure.text +=
         after_text + (last_status_->obstacle.empty() ? see_whether_started() : "; " + last_status_->obstacle);
-  } else if (last_status_ && !last_status_->obstacle.empty()) {
-    failure.phase = Phase::join;
-    failure.text = last_status_->obstacle + after_text;
   } else if (!joiner_.obstacle().empty()) {
     failure.phase = Phase::join;
     failure.text = joiner_.obstacle() + after_text;
@@ -238,6 +239,9 @@ Failure Node::timeout_failure() const {
       failure.ranks = RankSet::single(kRootRank);
       failure.text = "missing at least 1" + of + ": 0" + after_text + "; " + joiner_.obstacle();
     }
+  } else if (last_status_ && !last_status_->obstacle.empty()) {
+    failure.phase = Phase::join;
+    failure.text = last_status_->obstacle + after_text;
   } else {
     failure.text = "the job did not form" + after_text +
                    " and nobody could say who is missing; raise BANYAN_TIMEOUT if the machine is slow";

@@ -397,8 +397,20 @@ void Node::send_table(const wire::Table& table, Below below) {
   wire::TableChunk head;
   head.digest = table.digest();
   head.total = table.total_bytes();
-  for (; head.offset < head.total; head.offset += kChunkBytes) {
-    send_down(FrameClass::data, wire::encode(head, table.epoch(), table.chunk(head.offset)), kNoLink, below);
+  const bool encloses = encloses_table(head.total);
+  if (!encloses || below == Below::all) {
+    for (; head.offset < head.total; head.offset += kChunkBytes) {
+      send_down(FrameClass::data, wire::encode(head, table.epoch(), table.chunk(head.offset)), kNoLink,
+                encloses ? Below::hosts : below);
+    }
+  }
+  if (!encloses) return;
+  head.offset = 0;
+  const Payload frame = wire::encode(head, table.epoch(), {}, wire::kEnclosesFlag);
+  const auto whole = std::make_shared<const Payload>(table.bytes());
+  for (const auto& [rank, link] : locals_) {
+    const Child& child = children_.at(link);
+    if (child.attached && !child.left) effects_.send_enclosing(link, frame, whole);
   }
 }
 
@@ -406,11 +418,12 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   const auto chunk = wire::decode_with_tail<wire::TableChunk>(frame.body);
   if (!chunk || topology_ || !joiner_.upstream() || joiner_.upstream()->link != link) return false;
   // Hosts below get every chunk as it comes, so that the levels of the tree work side by side. A rank of this host
-  // passes nothing on, and would wake up for each: it gets a table that is not large in one go.
-  const bool locals_wait = chunk->message.total <= kTableAtOnceBytes;
+  // passes nothing on, and would wake up for each: it gets the table in one go, unless it is large and memory can't be
+  // shared.
+  const bool locals_wait = chunk->message.total <= kTableAtOnceBytes || encloses_table(chunk->message.total);
   send_down(FrameClass::data, wire::encode(chunk->message, frame.epoch, chunk->tail), link,
             locals_wait ? Below::hosts : Below::all);
-  switch (table_receiver_.add(chunk->message, chunk->tail)) {
+  switch (table_receiver_.add(chunk->message, chunk->tail, frame.encloses)) {
     case TableReceiver::Result::more: return true;
     case TableReceiver::Result::broken: return false;
     case TableReceiver::Result::complete: break;
@@ -424,6 +437,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
 
 void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
   duplicates_.clear();
+  root_lost_.reset();
   Neighbour parent;
   if (const auto& upstream = joiner_.upstream()) {
     parent.link = upstream->link;
@@ -436,7 +450,9 @@ void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
     const bool in_table =
         child.attached && child.recorded && table->incarnation(child.peer.rank) == child.peer.incarnation;
     if (in_table) {
-      neighbours.push_back(Neighbour{link, child.peer.rank, child.position});
+      const bool local = child.peer.role == wire::Role::local;
+      neighbours.push_back(
+          Neighbour{link, child.peer.rank, child.position, local ? config_.enclose_bytes() : UINT64_MAX});
     } else {
       others.push_back(link);
     }

@@ -96,6 +96,32 @@ wire::Records only(wire::Record record) {
   return records;
 }
 
+TEST(HostilePeer, nobody_but_the_leader_of_this_host_shares_memory_with_it) {
+  const auto enclosing = [](auto message) {
+    wire::Frame frame = frame_of(message);
+    frame.encloses = true;
+    return frame;
+  };
+  Root root(2);
+  EXPECT_FALSE(root.node.on_frame(Time{}, Root::kChild, enclosing(only(record_of(1, Position{1}, 1, 101)))));
+  Joining joining;
+  EXPECT_FALSE(joining.node.on_frame(Time{}, joining.link, enclosing(wire::Status{0, {}, {}})));
+  // And the leader only what all ranks are given.
+  Config config = config_of(1, 2);
+  config.use_local_links = true;
+  LinkIds link_ids;
+  Node node(config, {}, link_ids);
+  node.start(Time{});
+  LinkId link = kNoLink;
+  for (const Effect& effect : node.effects().take()) {
+    if (const auto* open = std::get_if<effect::OpenLink>(&effect)) link = open->connect.link;
+  }
+  node.on_connected(link, {});
+  node.on_authenticated(Time{}, link, {wire::Role::local, kRootRank, Incarnation{100}, {}}, false, {});
+  EXPECT_TRUE(node.on_frame(Time{}, link, frame_of(wire::Status{0, {}, {}})));
+  EXPECT_FALSE(node.on_frame(Time{}, link, enclosing(wire::Status{0, {}, {}})));
+}
+
 TEST(HostilePeer, ranks_beyond_the_world_are_refused_wherever_they_are_named) {
   const Failure boo{FailureCode::rank_lost, Phase::running, RankSet::single(Rank{4'000'000}), {}, "boo"};
   Root forming(8);

@@ -243,6 +243,7 @@ bool Joiner::on_placement(Time now, LinkId link, const wire::Placement& placemen
   position_ = placement.position;
   fan_out_ = placement.fan_out;
   unreachable_ = kNoRank;
+  root_is_obstacle_ = false;
   patience_ = after(now, config_.limits.parent_patience);
   take(now, Step::parent);
   return true;
@@ -283,7 +284,7 @@ bool Joiner::seeks_root() const {
 bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure) {
   const bool formed = failure.code == FailureCode::duplicate_rank || failure.code == FailureCode::closed;
   // With a list of hosts there is no other address for this rank than the one that its last try may still hold.
-  const bool holds_our_address = computed() && failure.code == FailureCode::closed;
+  const bool holds_our_address = computed() && step != Step::local && failure.code == FailureCode::closed;
   if (!formed || (failure.phase != Phase::running && !holds_our_address)) return false;
   if (last_job_until_ == kNever) last_job_until_ = after(now, config_.close_timeout);
   if (last_job_until_ <= now) return false;
@@ -363,7 +364,7 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
 }
 
 void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
-  root_is_obstacle_ = root_is_parent();
+  root_is_obstacle_ = root_is_obstacle_ || root_is_parent();
   obstacle_ = rank_on_host(placement_.parent, placement_.host) + " can't be reached: " + failure.text;
   // A placement's parent was there when it was named; a computed one may still be starting.
   const bool named = placement_.parent != kLeaderRank && !computed();
@@ -393,6 +394,7 @@ void Joiner::lost_upstream(Time now, const Failure& failure, bool rejected_by_pe
   // There is no other root, unless it has another place for this rank.
   if (lost.rank == kRootRank && !rejected_by_peer) return take(now, root_is_parent() ? Step::parent : Step::rendezvous);
   parent_failed(now, failure, true);
+  unreachable_ = lost.rank;
 }
 
 void Joiner::on_time(Time now) {

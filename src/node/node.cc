@@ -100,7 +100,9 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
 bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
   const auto child = children_.find(link);
   bool fine = true;  // of a link that was given up in the meantime
-  if (child != children_.end()) {
+  if (frame.encloses && !may_enclose(link, frame.kind)) {
+    fine = false;
+  } else if (child != children_.end()) {
     fine = on_frame_of_child(now, link, child->second, frame);
   } else if (joiner_.owns(link)) {
     fine = on_frame_from_above(now, link, frame);
@@ -108,6 +110,13 @@ bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
   // What this rank owed to others may have left with that.
   if (closing_) finish_closing();
   return fine;
+}
+
+// Only the leader shares memory with the ranks of its host, and only what all of them are given.
+bool Node::may_enclose(LinkId link, wire::Kind kind) const {
+  const auto& upstream = joiner_.upstream();
+  const bool from_leader = upstream && upstream->link == link && upstream->local;
+  return from_leader && (kind == wire::Kind::table_chunk || kind == wire::Kind::collective);
 }
 
 bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame) {
@@ -181,6 +190,7 @@ bool Node::on_frame_from_above(Time now, LinkId link, const wire::Frame& frame) 
       auto status = wire::decode<wire::Status>(frame.body);
       if (!status || !in_job(status->missing)) return false;
       send_down(FrameClass::control, wire::encode(*status, frame.epoch));
+      if (status->obstacle.empty()) root_lost_.reset();  // news from the root
       last_status_ = std::move(*status);
       return true;
     }

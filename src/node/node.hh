@@ -88,6 +88,7 @@ class Node {
   };
 
   // node.cc
+  bool may_enclose(LinkId link, wire::Kind kind) const;
   bool on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame);
   bool on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame);
   bool on_frame_from_above(Time now, LinkId link, const wire::Frame& frame);
@@ -118,6 +119,7 @@ class Node {
   void flush_records();
   void send_status(Time now);
   void commit(Time now);
+  bool encloses_table(std::uint64_t bytes) const { return bytes >= config_.enclose_bytes(); }
   void send_table(const wire::Table& table, Below below);
   bool on_table_chunk(Time now, LinkId link, const wire::Frame& frame);
   void form(Time now, std::shared_ptr<const wire::Table> table);

@@ -5,13 +5,14 @@
 
 namespace banyan::node {
 
-TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Payload& bytes) {
+TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Payload& bytes, bool enclosed) {
   if (total_ == 0) {
     if (head.total > world_size_ * kGreatestPerRank) return Result::broken;
     total_ = head.total;
     digest_ = head.digest;
   }
   if (head.total != total_ || head.digest != digest_) return Result::broken;
+  if (enclosed) return received_ == 0 && bytes.size() == total_ ? finish({bytes}, true) : Result::broken;
   if (bytes.size() != std::min<std::uint64_t>(kChunkBytes, total_ - head.offset)) return Result::broken;
   if (head.offset < received_) return Result::more;
   if (head.offset > received_) return Result::broken;
@@ -25,8 +26,11 @@ TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Pay
   } else {
     chunks_.push_back(std::move(chunk));
   }
-  if (received_ < total_) return Result::more;
-  table_ = store_->take(std::exchange(chunks_, {}), digest_, world_size_);
+  return received_ < total_ ? Result::more : finish(std::exchange(chunks_, {}), false);
+}
+
+TableReceiver::Result TableReceiver::finish(std::vector<Payload> chunks, bool checked) {
+  table_ = store_->take(std::move(chunks), digest_, world_size_, checked);
   return table_ == nullptr ? Result::broken : Result::complete;
 }
 

@@ -18,8 +18,9 @@ class TableReceiver {
   TableReceiver(std::uint32_t world_size, std::shared_ptr<TableStore> store)
       : world_size_(world_size), store_(std::move(store)) {}
 
-  // Chunks come in order; those that came before (after a new attachment) are passed over.
-  Result add(const wire::TableChunk& head, const Payload& bytes);
+  // Chunks come in order; those that came before (after a new attachment) are passed over. `enclosed`: these are the
+  // whole table.
+  Result add(const wire::TableChunk& head, const Payload& bytes, bool enclosed);
   // After `complete`.
   std::shared_ptr<const wire::Table> take() { return std::move(table_); }
 
@@ -28,6 +29,8 @@ class TableReceiver {
   static constexpr std::uint64_t kGreatestPerRank = kMaxBlobBytes + 1024;
   // A chunk that came in more pieces is copied into one: each would keep a whole receive buffer alive.
   static constexpr std::size_t kMostSlices = 2;
+
+  Result finish(std::vector<Payload> chunks, bool checked);
 
   std::uint32_t world_size_;
   std::shared_ptr<TableStore> store_;

@@ -16,6 +16,8 @@ struct Neighbour {
   LinkId link = kNoLink;
   Rank rank{};
   Position position = kNoPosition;  // of a leader; kNoPosition: a local rank
+  // A child is handed streams of this size and more as enclosures.
+  std::uint64_t enclose_bytes = UINT64_MAX;
 };
 
 // Immutable once made, except that children leave.

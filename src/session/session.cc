@@ -64,6 +64,12 @@ Session Session::initiate(const Identity& identity, wire::Role role, Rank to, co
 
 Session Session::respond(const Identity& identity, const wire::Nonce& nonce) { return Session(identity, false, nonce); }
 
+bool Session::enclose(Payload bytes) {
+  if (!proven_ || decoder_.enclosures() >= kMostEnclosures) return false;
+  decoder_.enclose(std::move(bytes));
+  return true;
+}
+
 Event Session::poll() {
   if (state_ == State::broken) return std::monostate{};
   auto next = decoder_.next();

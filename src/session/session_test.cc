@@ -111,6 +111,17 @@ TEST(Session, frames_follow_in_whatever_pieces_bytes_come) {
   EXPECT_EQ(events, 2);
 }
 
+TEST(Session, only_a_peer_that_has_proved_itself_may_enclose_and_not_much_before_its_frames) {
+  const Identity one = identity(1);
+  const Identity two = identity(2);
+  Pair pair(one, two);
+  EXPECT_FALSE(pair.initiator.enclose(Payload::copy("x")));
+  EXPECT_FALSE(pair.responder.enclose(Payload::copy("x")));
+  pair.run();
+  for (std::size_t i = 0; i < kMostEnclosures; ++i) EXPECT_TRUE(pair.initiator.enclose(Payload::copy("x")));
+  EXPECT_FALSE(pair.initiator.enclose(Payload::copy("x")));
+}
+
 // Changes one byte of the message that `pick` takes from the handshake, each in turn; nobody may be let in on the side
 // that reads it, and no further message may make up for it.
 enum class Message { hello, challenge, proof };

@@ -302,10 +302,16 @@ void Cluster::feed(std::uint32_t i, engine::Input input) {
   if (!runs(i)) return;
   Process& process = processes_[i];
   ++inputs_;
-  spend(i, std::holds_alternative<engine::input::Start>(input) ? options_.costs.start : options_.costs.input);
+  const auto* enclosed = std::get_if<engine::input::Enclosed>(&input);
+  if (enclosed != nullptr) {
+    spend(i, options_.costs.map);
+  } else {
+    spend(i, std::holds_alternative<engine::input::Start>(input) ? options_.costs.start : options_.costs.input);
+  }
   mix(static_cast<std::uint64_t>(clock_.time_since_epoch().count()));
   mix((std::uint64_t{i} << 8) | input.index());
   if (const auto* received = std::get_if<engine::input::BytesReceived>(&input)) mix(received->bytes.size());
+  if (enclosed != nullptr) mix(enclosed->bytes.size());
   process.engine->handle(clock_, std::move(input));
   for (;;) {
     engine::Output output = process.engine->poll();
@@ -333,6 +339,16 @@ void Cluster::on(std::uint32_t i, engine::output::Transmit& transmit) {
   ++connection.traffic.messages;
   connection.traffic.bytes += transmit.bytes.size();
   Half& own = connection.half[side];
+  Half& peer = connection.half[1 - side];
+  if (transmit.enclosure) {
+    if (!connection.local) fault(i, "shares memory with another host");
+    if (states_[i].last_enclosure.lock() != transmit.enclosure) {
+      spend(i, options_.costs.enclosing(transmit.enclosure->size()));
+      states_[i].last_enclosure = transmit.enclosure;
+    }
+    peer.enclosures.push({peer.given, std::move(transmit.enclosure)});
+  }
+  peer.given += transmit.bytes.size();
   own.batch.append(transmit.bytes);
   // The caller's first two frames are its side of the handshake.
   if (records_handshakes && side == 0 && connection.traffic.messages <= 2) {
@@ -746,7 +762,12 @@ void Cluster::read_bytes(std::uint32_t i, Half& half, bool local) {
     }
   }
   half.unread -= bytes.size();
+  half.taken += bytes.size();
   spend(i, options_.costs.reading(local, bytes.size()));
+  while (!half.enclosures.empty() && half.enclosures.front().offset < half.taken) {
+    feed(i, engine::input::Enclosed{half.link, *half.enclosures.pop().bytes});
+    if (!half.open) return;
+  }
   if (options_.small_read != 0) return feed(i, engine::input::BytesReceived{half.link, bytes.flatten()});
   // As they were sent: nothing is copied.
   for (std::size_t slice = 0; slice < bytes.slice_count() && half.open; ++slice) {

@@ -183,11 +183,18 @@ class Cluster {
   static constexpr std::uint32_t kStranger = UINT32_MAX;
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
+  struct Beside {
+    std::uint64_t offset;  // in the stream, of the first byte that goes with it
+    wire::Enclosure bytes;
+  };
   struct Half {
     std::uint32_t process = kStranger;
     LinkId link = kNoLink;     // accepting side: none until it is adopted
     Fifo<Payload> flight;      // on its way to this side; an empty one is the end
     Fifo<Slice> readable;      // has come, and is not read yet
+    Fifo<Beside> enclosures;   // of bytes that are not read yet
+    std::uint64_t given = 0;   // bytes that the other side's engine has handed over for this side
+    std::uint64_t taken = 0;   // bytes that have been read
     std::size_t unread = 0;    // bytes of both
     std::size_t reported = 0;  // what the other side's engine believes to be queued in its driver
     Payload batch;             // written by this side's engine and not yet handed to the kernel
@@ -246,6 +253,7 @@ class Cluster {
     std::array<std::uint32_t, 3> accept_queue{};                   // taken, by listener
     std::array<bool, 3> listening{};                               // by listener
     Time free_at{};                                                // until then it computes
+    std::weak_ptr<const Payload> last_enclosure;                   // stands in shared memory already
     Time alarm_at = kNever;
     std::int64_t slowness = 1;
     Duration least_wake{};

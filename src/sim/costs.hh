@@ -25,9 +25,12 @@ struct Costs {
   std::int64_t write_local = 0;
   std::int64_t authenticate = 0;  // one side's cryptography of a handshake
   std::int64_t input = 0;         // the engine's own work for one input and what it causes
+  std::int64_t enclose = 0;       // makes a memory file for others, without its bytes
+  std::int64_t map = 0;           // takes one over; its pages come when they are read
   // Picoseconds for a byte.
   std::int64_t read_byte_ps = 0;
   std::int64_t write_byte_ps = 0;
+  std::int64_t enclose_byte_ps = 0;
 
   Duration reading(bool local, std::size_t bytes) const {
     return of(local ? read_local : read_tcp, read_byte_ps, bytes);
@@ -35,6 +38,7 @@ struct Costs {
   Duration writing(bool local, std::size_t bytes) const {
     return of(local ? write_local : write_tcp, write_byte_ps, bytes);
   }
+  Duration enclosing(std::size_t bytes) const { return of(enclose, enclose_byte_ps, bytes); }
 
  private:
   static Duration of(std::int64_t call, std::int64_t byte_ps, std::size_t bytes) {

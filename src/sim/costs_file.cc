@@ -32,8 +32,11 @@ constexpr std::array kFields{
     Field{"write_local", &Costs::write_local},
     Field{"authenticate", &Costs::authenticate},
     Field{"input", &Costs::input},
+    Field{"enclose", &Costs::enclose},
+    Field{"map", &Costs::map},
     Field{"read_byte_ps", &Costs::read_byte_ps},
     Field{"write_byte_ps", &Costs::write_byte_ps},
+    Field{"enclose_byte_ps", &Costs::enclose_byte_ps},
 };
 // A second; what is more was meant in another unit.
 constexpr std::int64_t kGreatest = 1'000'000'000;

@@ -32,6 +32,8 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.seed = random.next();
   config.host_name = config.host_key = "host-" + std::to_string(host);
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
+  config.shares_memory = true;
+  config.limits.enclose_bytes = options.enclose_bytes;
   config.fan_out = options.fan_out;
   config.rendezvous = "host-0:4242";
   config.hosts = hosts;

@@ -15,6 +15,8 @@ struct JobOptions {
   bool computed = false;  // every host knows its parent's address
   bool secret = true;
   std::uint32_t blob_bytes = 128;
+  // From this size on the ranks of a host share what all are given.
+  std::size_t enclose_bytes = Limits{}.enclose_bytes;
   // The ranks start evenly within this time.
   Duration arrival{};
   // After which a rank gives up.

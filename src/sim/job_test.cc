@@ -27,6 +27,7 @@ struct Shape {
   bool secret = true;
   bool job_known = true;
   bool local_size_known = false;
+  std::size_t enclose_bytes = Limits{}.enclose_bytes;
   Duration spread{};  // of the ranks' starts
 
   std::uint32_t hosts() const { return (world_size + ranks_per_host - 1) / ranks_per_host; }
@@ -41,6 +42,7 @@ struct Shape {
     shape.secret = random.below(3) != 0;
     shape.job_known = random.below(2) == 0;
     shape.local_size_known = random.below(2) == 0;
+    shape.enclose_bytes = random.below(2) == 0 ? 1 + random.below(5000) : shape.enclose_bytes;
     shape.spread = std::array<Duration, 3>{Duration{}, milliseconds(1), seconds(2)}[random.below(3)];
     return shape;
   }
@@ -48,7 +50,8 @@ struct Shape {
     return out << "N=" << s.world_size << " ranks_per_host=" << s.ranks_per_host << " fan_out=" << s.fan_out
                << (s.root_last ? " root_last" : "") << (s.tcp_only ? " tcp_only" : "")
                << (s.computed ? " computed" : "") << (s.secret ? " secret" : "") << (s.job_known ? " job_known" : "")
-               << (s.local_size_known ? " local_size" : "") << " spread_us=" << s.spread.count() / 1000;
+               << (s.local_size_known ? " local_size" : "") << " shared_from=" << s.enclose_bytes
+               << " spread_us=" << s.spread.count() / 1000;
   }
 };
 
@@ -62,6 +65,7 @@ class Job : public Cluster {
                              .fan_out = shape.fan_out,
                              .computed = shape.computed,
                              .secret = shape.secret,
+                             .enclose_bytes = shape.enclose_bytes,
                              .start_timeout = seconds(30)};
     node::Config config = config_of(options, rank, hosts_of(options), random());
     if (!shape.job_known) config.job = {};
@@ -220,6 +224,42 @@ TEST(Forming, without_local_links_or_hosts_no_rank_waits_for_a_clock) {
     // Some events take 5 ms; a kernel's or protocol's timeout would be 500 ms.
     ASSERT_TRUE(job.run_until_formed(milliseconds(450))) << job.story();
   });
+}
+
+TEST(Forming, ranks_of_a_host_share_a_large_table_and_large_results) {
+  std::array<std::uint64_t, 2> local_bytes{};
+  for (const bool shared : {false, true}) {
+    Job job({.world_size = 24, .ranks_per_host = 8, .enclose_bytes = shared ? 1000u : SIZE_MAX}, 1);
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    check_tables(job);
+    std::vector<CallId> calls;
+    const Payload word = Payload::copy(std::string(100'000, 'x'));
+    for (std::size_t i = 0; i < job.size(); ++i) {
+      const wire::CallSignature allgather{.kind = wire::CollectiveKind::allgather};
+      calls.push_back(job.call(i, node::Collective{kWorld, allgather, word, {}}));
+    }
+    ASSERT_TRUE(job.run(
+        [&] {
+          for (std::size_t i = 0; i < job.size(); ++i) {
+            if (job.result(i, calls[i]) == nullptr) return false;
+          }
+          return true;
+        },
+        after(job.now(), seconds(10))));
+    for (std::size_t i = 0; i < job.size(); ++i) {
+      const auto* parts = std::get_if<node::Parts>(&job.result(i, calls[i])->result);
+      ASSERT_NE(parts, nullptr) << job.story();
+      for (std::uint32_t rank = 0; rank < 24; ++rank) EXPECT_EQ((*parts)[rank], word);
+    }
+    job.for_each_connection([&](std::size_t, std::size_t, bool local, const Cluster::Traffic& traffic) {
+      if (local) local_bytes[shared ? 1 : 0] += traffic.bytes;
+    });
+    job.expect_no_faults();
+  }
+  // What remains are the ranks' own contributions.
+  EXPECT_GT(local_bytes[0], 21u * 24u * 100'000u);
+  EXPECT_LT(local_bytes[1], 22u * 101'000u);
 }
 
 TEST(Forming, collectives_and_messages_run_over_the_links_that_formed) {

@@ -61,6 +61,7 @@ bool Scenario::survivable() const {
 std::string Scenario::to_string() const {
   std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(job.ranks) + " ranks, " +
                      std::to_string(job.ranks_per_host) + " per host, fan-out " + std::to_string(job.fan_out) +
+                     ", shared from " + std::to_string(job.enclose_bytes) + " bytes" +
                      (job.computed ? ", computed parents" : "") + (job.secret ? "" : ", no secret") + ", " +
                      std::to_string(operations) + " operations, arrival within " +
                      std::to_string(job.arrival.count() / 1000) + " us";
@@ -82,6 +83,8 @@ Scenario Scenario::random(std::uint64_t seed) {
   job.arrival = random.below(2) == 0 ? Duration{} : milliseconds(1) * random.below(300);
   scenario.operations = static_cast<std::uint32_t>(random.below(8));
   scenario.cluster = ClusterOptions::erratic(seed);
+  // Mostly less than what is sent at all, so that sharing is tried.
+  job.enclose_bytes = std::array<std::size_t, 3>{1, 1000, Limits{}.enclose_bytes}[seed % 3];
   for (std::uint64_t i = random.below(4); i > 0; --i) scenario.faults.push_back(random_fault(random, job.ranks));
   return scenario;
 }

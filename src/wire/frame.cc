@@ -34,6 +34,7 @@ const char* to_string(FrameError error) {
     case FrameError::too_long: return "a frame is longer than allowed";
     case FrameError::reserved_bits_set: return "reserved bits of a frame are set";
     case FrameError::unknown_kind: return "a frame has an unknown kind";
+    case FrameError::nothing_enclosed: return "what a frame should enclose has not come";
   }
   return "unknown";
 }
@@ -67,10 +68,16 @@ std::variant<std::monostate, Frame, FrameError> FrameDecoder::cut_next() {
   frame.epoch.number = reader.number<std::uint32_t>();
   const auto tag = reader.array<16>();
   if (kFrameHeaderBytes + length > limit_) return FrameError::too_long;
-  if (flags != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
+  if ((flags & ~kEnclosesFlag) != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
   if (to_string(frame.kind) == nullptr) return FrameError::unknown_kind;
   if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
+  frame.encloses = flags == kEnclosesFlag;
+  if (frame.encloses && enclosures_.empty()) return FrameError::nothing_enclosed;
   frame.body = in_few_slices(pending_.part(kFrameHeaderBytes, length));
+  if (frame.encloses) {
+    frame.body.append(enclosures_.front());
+    enclosures_.pop_front();
+  }
   const std::size_t used = kFrameHeaderBytes + length;
   pending_ = pending_.part(used, pending_.size() - used);
   return frame;

@@ -3,7 +3,7 @@
 //   offset bytes
 //   0      4     body length, header not counted
 //   4      1     kind of the message in the body
-//   5      1     flags, zero in this version
+//   5      1     flags: 1 the frame has an enclosure; the others zero
 //   6      2     reserved, zero
 //   8      4     epoch: term
 //   12     4     epoch: number
@@ -12,6 +12,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <variant>
 
@@ -49,19 +51,27 @@ enum class Kind : std::uint8_t {
 
 const char* to_string(Kind kind);
 
+inline constexpr std::uint8_t kEnclosesFlag = 1;
+
+// The tail of a frame that travels beside the stream, in memory that two processes of one host share; as one object,
+// so that a driver sees that several links are given the same. Null: none.
+using Enclosure = std::shared_ptr<const Payload>;
+
 struct Frame {
   Kind kind{};
   Epoch epoch;
-  Payload body;
+  Payload body;  // with what is enclosed at its end
+  bool encloses = false;
 };
 
 // The frame of a message: its fixed part, then `tail` (shared, not copied). Message has kKind and write(Writer&).
+// With kEnclosesFlag the tail is not a part of it.
 template <typename Message>
-Payload encode(const Message& message, Epoch epoch, const Payload& tail = {}) {
+Payload encode(const Message& message, Epoch epoch, const Payload& tail = {}, std::uint8_t flags = 0) {
   Writer writer(128);
   writer.number(std::uint32_t{0});
   writer.number(Message::kKind);
-  writer.number(std::uint8_t{0});
+  writer.number(flags);
   writer.number(std::uint16_t{0});
   writer.number(epoch.term);
   writer.number(epoch.number);
@@ -103,7 +113,7 @@ std::optional<WithTail<Message>> decode_with_tail(const Payload& body) {
   return result;
 }
 
-enum class FrameError : std::uint8_t { too_long, reserved_bits_set, unknown_kind };
+enum class FrameError : std::uint8_t { too_long, reserved_bits_set, unknown_kind, nothing_enclosed };
 const char* to_string(FrameError error);
 
 // Cuts a byte stream into frames. Holds at most one incomplete frame of bounded length. However small the pieces that a
@@ -115,6 +125,9 @@ class FrameDecoder {
   void set_limit(std::size_t limit) { limit_ = limit; }
 
   void push(Slice bytes) { pending_.append(std::move(bytes)); }
+  // For the next frame that has an enclosure and none yet.
+  void enclose(Payload bytes) { enclosures_.push_back(std::move(bytes)); }
+  std::size_t enclosures() const { return enclosures_.size(); }
   // The next whole frame; none: more bytes are needed; an error: the stream can't be used any more.
   std::variant<std::monostate, Frame, FrameError> next();
   std::size_t buffered() const { return pending_.size(); }
@@ -124,6 +137,7 @@ class FrameDecoder {
   std::variant<std::monostate, Frame, FrameError> cut_next();
 
   Payload pending_;
+  std::deque<Payload> enclosures_;
   std::size_t limit_;
 };
 

@@ -78,6 +78,26 @@ TEST(FrameDecoder, however_the_bytes_are_cut_or_joined_the_same_frames_come_out)
   }
 }
 
+TEST(FrameDecoder, what_frames_enclose_is_joined_to_their_bodies_in_order) {
+  const Payload enclosing = encode(Blank{}, Epoch{}, {}, kEnclosesFlag);
+  const Payload first = Payload::copy("the first");
+  FrameDecoder decoder(kMaxFrameBytes);
+  decoder.enclose(first);
+  decoder.enclose(Payload::copy("the second"));
+  decoder.push(frame_of("plain").flatten());
+  decoder.push(enclosing.flatten());
+  decoder.push(enclosing.flatten());
+  decoder.push(enclosing.flatten());
+  EXPECT_EQ(std::get<Frame>(decoder.next()).body.to_string(), "plain");
+  const auto frame = std::get<Frame>(decoder.next());
+  EXPECT_TRUE(frame.encloses);
+  EXPECT_EQ(frame.body.slice(0).data(), first.slice(0).data());
+  EXPECT_EQ(frame.body.size(), first.size());
+  EXPECT_EQ(std::get<Frame>(decoder.next()).body.to_string(), "the second");
+  EXPECT_EQ(decoder.enclosures(), 0u);
+  EXPECT_EQ(std::get<FrameError>(decoder.next()), FrameError::nothing_enclosed);
+}
+
 TEST(FrameDecoder, nothing_comes_out_before_the_last_byte) {
   const std::string bytes = frame_of("body").to_string();
   FrameDecoder decoder(kMaxFrameBytes);
@@ -132,7 +152,7 @@ TEST(FrameDecoder, a_limit_below_the_header_lets_nothing_pass) {
 
 TEST(FrameDecoder, reserved_bits_and_unknown_kinds_are_refused) {
   for (std::size_t offset = 5; offset < 8; ++offset) {
-    EXPECT_EQ(error_of(patched(frame_of(""), offset, 1)), FrameError::reserved_bits_set) << offset;
+    EXPECT_EQ(error_of(patched(frame_of(""), offset, 2)), FrameError::reserved_bits_set) << offset;
   }
   for (std::size_t offset = 16; offset < 32; ++offset) {
     EXPECT_EQ(error_of(patched(frame_of(""), offset, '\x80')), FrameError::reserved_bits_set) << offset;

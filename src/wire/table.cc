@@ -250,10 +250,6 @@ Payload Table::chunk(std::uint64_t offset) const {
   return range({offset, std::min<std::uint64_t>(kChunkBytes, total_ - offset)});
 }
 
-Digest Table::digest() const {
-  Payload all;
-  for (const Payload& chunk : chunks_) all.append(chunk);
-  return digest_of(all);
-}
+Digest Table::digest() const { return digest_of(bytes()); }
 
 }  // namespace banyan::wire

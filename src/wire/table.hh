@@ -79,7 +79,8 @@ class Table {
 
   // Whether `chunks` are this table, byte for byte; those that lie in the same memory are not read.
   bool has_bytes(const std::vector<Payload>& chunks) const;
-  // The whole table in pieces of kChunkBytes, shared.
+  // The whole table, and in pieces of kChunkBytes; shared.
+  Payload bytes() const { return range({0, total_}); }
   Payload chunk(std::uint64_t offset) const;
   Digest digest() const;
 

@@ -237,7 +237,7 @@ void EngineRunner::carry_out(engine::output::Transmit& transmit) {
   const auto place = links_.find(transmit.link);
   if (place == links_.end()) return;
   const std::shared_ptr<Link>& link = place->second;
-  link->enqueue(transmit.bytes);
+  link->enqueue(transmit.bytes, transmit.enclosure);
   if (written_.empty() || written_.back() != link) {
     if (std::find(written_.begin(), written_.end(), link) == written_.end()) written_.push_back(link);
   }

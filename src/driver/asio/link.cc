@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "driver/asio/clock.hh"
 #include "driver/asio/engine_runner.hh"
@@ -17,6 +18,8 @@ namespace {
 constexpr int kReadsPerTurn = 16;
 // Slices in one write: enough for a whole drain, small enough for the stack.
 constexpr std::size_t kSlicesPerWrite = 64;
+// Files on their way count against the user's limit of descriptors until somebody takes them in.
+constexpr std::chrono::milliseconds kCrowdedPause{1};
 // Consumed slices are dropped from the front of the queue when there are this many.
 constexpr std::size_t kCompactAfter = 256;
 
@@ -61,8 +64,13 @@ Link::Read Link::read_once() {
   ReceiveBlock& block = read_size_.own_block() ? block_ : process_.shared_block;
   const std::span<std::byte> room = read_size_.own_block() ? block.room(read_size_.bytes(), read_size_.bytes())
                                                            : block.room(read_size_.bytes(), kSharedBlockBytes);
-  const ssize_t received = ::recv(descriptor_.native_handle(), room.data(), room.size(), 0);
+  std::vector<Socket> files;
+  const ssize_t received = transport_ == Transport::local
+                               ? receive(room, files)
+                               : ::recv(descriptor_.native_handle(), room.data(), room.size(), 0);
   if (received > 0) {
+    if (!files.empty()) read_enclosures(std::move(files));
+    if (runner_ == nullptr) return Read::drained;
     const auto count = static_cast<std::size_t>(received);
     Slice bytes = block.take(count);
     read_size_.adapt(count);
@@ -76,6 +84,41 @@ Link::Read Link::read_once() {
   if (received < 0 && errno == EAGAIN) return Read::drained;
   peer_closed(received == 0 ? "the other side closed the connection" : error_text(errno));
   return Read::ended;
+}
+
+// With the memory files that were passed with the bytes. Of these a read yields at most one piece with one file.
+ssize_t Link::receive(std::span<std::byte> room, std::vector<Socket>& files) {
+  iovec part{room.data(), room.size()};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control;
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t received = ::recvmsg(descriptor_.native_handle(), &message, MSG_CMSG_CLOEXEC);
+  if (received < 0) return received;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= header->cmsg_len; at += sizeof(int)) {
+      int file = -1;
+      std::memcpy(&file, reinterpret_cast<const std::byte*>(header) + at, sizeof(file));
+      files.emplace_back(file);
+    }
+  }
+  // More than there is room for: the kernel has closed them, and what they belonged to would be missed.
+  if ((message.msg_flags & MSG_CTRUNC) != 0) files.emplace_back();
+  return received;
+}
+
+void Link::read_enclosures(std::vector<Socket> files) {
+  const std::shared_ptr<Link> self = shared_from_this();
+  auto mapped = files.size() == 1 && files[0] ? map_memory_file(files[0])
+                                              : std::variant<Payload, std::string>("it passed too many files");
+  if (auto* bytes = std::get_if<Payload>(&mapped)) {
+    runner_->feed(engine::input::Enclosed{id_, std::move(*bytes)});
+  } else {
+    peer_closed(std::get<std::string>(mapped));
+  }
 }
 
 // The engine has done with the link, but the kernel would answer bytes that nobody reads with a reset, which can
@@ -101,10 +144,18 @@ void Link::peer_closed(const std::string& reason) {
 
 // --- writing ---
 
-void Link::enqueue(const Payload& bytes) {
+void Link::enqueue(const Payload& bytes, const wire::Enclosure& enclosure) {
   if (!write_error_.empty()) return;
-  for (std::size_t i = 0; i < bytes.slice_count(); ++i) queue_.push_back(bytes.slice(i));
+  const std::size_t first = queue_.size();
+  for (std::size_t i = 0; i < bytes.slice_count(); ++i) queue_.push_back({bytes.slice(i)});
   queued_ += bytes.size();
+  if (!enclosure) return;
+  auto file = process_.memory_files.of(enclosure);
+  if (auto* made = std::get_if<std::shared_ptr<const MemoryFile>>(&file)) {
+    queue_[first].file = std::move(*made);
+  } else {
+    write_failed(std::get<int>(file));
+  }
 }
 
 bool Link::flush() {
@@ -120,7 +171,12 @@ bool Link::flush() {
 Task Link::write_loop([[maybe_unused]] std::shared_ptr<Link> self) {
   while (!queue_.empty()) {
     std::error_code error;
-    co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_write, asio::redirect_error(kUseTask, error));
+    if (std::exchange(crowded_, false)) {
+      asio::steady_timer pause(descriptor_.get_executor(), kCrowdedPause);
+      co_await pause.async_wait(asio::redirect_error(kUseTask, error));
+    } else {
+      co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_write, asio::redirect_error(kUseTask, error));
+    }
     if (error || !descriptor_.is_open()) co_return;
     // The engine may hand over more while it hears of it; that makes the loop go round again.
     if (write_some() && runner_ != nullptr) runner_->feed(engine::input::Drained{id_, queued_});
@@ -136,21 +192,35 @@ bool Link::write_some() {
     std::size_t count = 0;
     std::size_t offered = 0;
     for (std::size_t i = head_; i < queue_.size() && count < parts.size(); ++i, ++count) {
+      if (i > head_ && queue_[i].file) break;  // it goes with the first byte of a write
       const std::size_t skip = i == head_ ? head_written_ : 0;
       // sendmsg only reads; iovec serves both directions.
-      parts[count].iov_base = const_cast<std::byte*>(queue_[i].data()) + skip;
-      parts[count].iov_len = queue_[i].size() - skip;
+      parts[count].iov_base = const_cast<std::byte*>(queue_[i].bytes.data()) + skip;
+      parts[count].iov_len = queue_[i].bytes.size() - skip;
       offered += parts[count].iov_len;
     }
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+    if (const auto& file = queue_[head_].file) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int));
+      const int passed = file->descriptor();
+      std::memcpy(CMSG_DATA(header), &passed, sizeof(passed));
+    }
     const ssize_t written = ::sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL);
     if (written < 0) {
       if (errno == EINTR) continue;
-      if (errno != EAGAIN) write_failed(errno);
+      crowded_ = errno == ETOOMANYREFS;
+      if (errno != EAGAIN && !crowded_) write_failed(errno);
       break;
     }
+    queue_[head_].file.reset();
     consume(static_cast<std::size_t>(written));
     if (static_cast<std::size_t>(written) < offered) break;
   }
@@ -160,7 +230,7 @@ bool Link::write_some() {
 void Link::consume(std::size_t count) {
   queued_ -= count;
   while (count > 0) {
-    const std::size_t left = queue_[head_].size() - head_written_;
+    const std::size_t left = queue_[head_].bytes.size() - head_written_;
     if (count < left) {
       head_written_ += count;
       break;

@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "base/ids.hh"
 #include "driver/asio/alarms.hh"
 #include "driver/asio/receive_buffer.hh"
+#include "driver/asio/shared_memory.hh"
+#include "driver/asio/socket.hh"
 #include "driver/asio/tasks.hh"
 
 namespace banyan::driver {
@@ -37,7 +40,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   void pause_reading() { paused_ = true; }
   void resume_reading();
 
-  void enqueue(const Payload& bytes);
+  // `enclosure`: null, or what goes beside the first of the bytes (local links only).
+  void enqueue(const Payload& bytes, const wire::Enclosure& enclosure = nullptr);
   // Writes what the kernel takes. True when the number of queued bytes has fallen.
   bool flush();
   std::size_t queued() const { return queued_; }
@@ -52,11 +56,17 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
 
  private:
   enum class Read : std::uint8_t { more, drained, ended };
+  struct Piece {
+    Slice bytes;
+    std::shared_ptr<const MemoryFile> file{};  // passed with the first of the bytes
+  };
 
   Task read_loop(std::shared_ptr<Link> self);
   Task write_loop(std::shared_ptr<Link> self);
   void start_reading();
   Read read_once();
+  ssize_t receive(std::span<std::byte> room, std::vector<Socket>& files);
+  void read_enclosures(std::vector<Socket> files);
   Read discard_once();
   bool write_some();
   void consume(std::size_t count);
@@ -79,10 +89,11 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   ReceiveBlock block_;
 
   bool writing_ = false;                                 // the write loop runs
+  bool crowded_ = false;                                 // this user has too many files on their way to receivers
   bool unwritten_ = false;                               // closing, and counted in Process::unwritten_links
   std::optional<std::list<Link*>::iterator> lingering_;  // its place in Process::lingering
   std::string write_error_;
-  std::vector<Slice> queue_;  // from head_ on
+  std::vector<Piece> queue_;  // from head_ on
   std::size_t head_ = 0;
   std::size_t head_written_ = 0;  // bytes of queue_[head_]
   std::size_t queued_ = 0;

@@ -15,6 +15,7 @@
 #include "driver/asio/loop.hh"
 #include "driver/asio/receive_buffer.hh"
 #include "driver/asio/resolver.hh"
+#include "driver/asio/shared_memory.hh"
 #include "node/table_store.hh"
 
 namespace banyan::driver {
@@ -34,6 +35,7 @@ struct Process {
   Doorstep doorstep{*this};
   Listeners listeners{*this};
   ReceiveBlock shared_block;
+  MemoryFiles memory_files;
   std::atomic<std::size_t> open_ranks{0};              // counted as soon as they are made, by any thread
   std::vector<std::shared_ptr<EngineRunner>> runners;  // those of them that the driving thread knows
   std::size_t unwritten_links = 0;  // closed by their engines, with bytes that the kernel has not taken yet

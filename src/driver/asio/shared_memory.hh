@@ -1,0 +1,41 @@
+// Enclosures on this host: the sender writes their bytes into a sealed memory file, once for all links that are given
+// them, and passes its descriptor on; receivers map it. Sealed, it can neither change nor shrink under their feet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "base/bytes.hh"
+#include "driver/asio/socket.hh"
+#include "wire/frame.hh"
+
+namespace banyan::driver {
+
+// Whether this system has sealed memory files and lets us use them; asked once.
+bool can_share_memory();
+
+class MemoryFile {
+ public:
+  // With these bytes (not none), sealed; or errno.
+  static std::variant<std::shared_ptr<const MemoryFile>, int> make(const Payload& bytes);
+  int descriptor() const { return descriptor_.get(); }
+
+ private:
+  Socket descriptor_;
+};
+
+// The files of enclosures that are on their way: links are given the same one right after each other.
+class MemoryFiles {
+ public:
+  std::variant<std::shared_ptr<const MemoryFile>, int> of(const wire::Enclosure& enclosure);
+
+ private:
+  std::weak_ptr<const Payload> last_;
+  std::weak_ptr<const MemoryFile> file_;
+};
+
+// The bytes of a file that a peer has passed, which stay as they are; or why they are not to be had.
+std::variant<Payload, std::string> map_memory_file(const Socket& file);
+
+}  // namespace banyan::driver
