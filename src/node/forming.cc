@@ -389,13 +389,13 @@ void Node::commit(Time now) {
     if (record.is_leader()) facts.depth = std::max(facts.depth, shape.depth(record.position));
   }
   auto table = wire::Table::build(registry_->records(), facts);
-  send_table(*table, Below::all);
+  send_table(*table, table->digest(), Below::all);
   form(now, std::move(table));
 }
 
-void Node::send_table(const wire::Table& table, Below below) {
+void Node::send_table(const wire::Table& table, const Digest& digest, Below below) {
   wire::TableChunk head;
-  head.digest = table.digest();
+  head.digest = digest;
   head.total = table.total_bytes();
   const bool encloses = encloses_table(head.total);
   if (!encloses || below == Below::all) {
@@ -430,7 +430,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   }
   auto table = table_receiver_.take();
   if (table->epoch() != frame.epoch) return false;
-  if (locals_wait) send_table(*table, Below::locals);
+  if (locals_wait) send_table(*table, chunk->message.digest, Below::locals);
   form(now, std::move(table));
   return true;
 }

@@ -120,7 +120,7 @@ class Node {
   void send_status(Time now);
   void commit(Time now);
   bool encloses_table(std::uint64_t bytes) const { return bytes >= config_.enclose_bytes(); }
-  void send_table(const wire::Table& table, Below below);
+  void send_table(const wire::Table& table, const Digest& digest, Below below);
   bool on_table_chunk(Time now, LinkId link, const wire::Frame& frame);
   void form(Time now, std::shared_ptr<const wire::Table> table);
   void acknowledge();
