@@ -104,7 +104,7 @@ struct Options {
   int host_index = -1;
 
   // ---- The tree and the network.
-  int fan_out = 32;  // BANYAN_FAN_OUT: 2 .. 1024 children of a host's leader; rank 0's value counts for all
+  int fan_out = 16;  // BANYAN_FAN_OUT: 2 .. 1024 children of a host's leader; rank 0's value counts for all
   // BANYAN_INTERFACE: which network to use between hosts, as an interface ("eth0"), an address of this host, or a
   // network ("10.0.0.0/8"). Empty: the system's choice.
   std::string interface;

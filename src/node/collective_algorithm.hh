@@ -26,8 +26,9 @@ class CollectiveAlgorithm {
   virtual void start(Collective call) = 0;
   // Whether this rank's bytes are too many to be sent before on_go(). Asked after start().
   virtual bool deferred() const { return false; }
-  // The whole subtree has called; its vote goes up as soon as this returns.
-  virtual void before_vote() {}
+  // The whole subtree has called; its vote goes up as soon as this returns. `bytes`: what the subtree contributes to an
+  // allgather.
+  virtual void before_vote(std::uint64_t /*bytes*/) {}
   // At the root, once all have voted: an allgather's contributions are so many bytes together (kMaxMessageBytes: or
   // more). Asked for failure() afterwards.
   virtual void on_total(std::uint64_t /*bytes*/) {}

@@ -22,15 +22,17 @@ std::optional<Entry> read_entry(PayloadCursor& cursor, std::uint32_t world_size)
   return reader.finished() && exists ? std::optional(entry) : std::nullopt;
 }
 
-bool are_entries(const Payload& tail, std::uint32_t world_size) {
-  if (tail.empty() || tail.size() > kMaxCollectiveTail) return false;
+std::optional<std::uint64_t> bytes_of_entries(const Payload& tail, std::uint32_t world_size) {
+  if (tail.empty() || tail.size() > kMaxCollectiveTail) return std::nullopt;
+  std::uint64_t bytes = 0;
   PayloadCursor cursor(tail);
   while (cursor.remaining() > 0) {
     const auto entry = read_entry(cursor, world_size);
-    if (!entry) return false;
+    if (!entry) return std::nullopt;
     cursor.skip(entry->bytes);
+    bytes += entry->bytes;
   }
-  return true;
+  return bytes;
 }
 
 Payload EntryPacker::take() {

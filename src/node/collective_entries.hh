@@ -28,8 +28,8 @@ using Entry = wire::CollectiveEntry;
 
 // The next entry's header; its bytes follow at the cursor. None: it is none, or its rank or its bytes don't exist.
 std::optional<Entry> read_entry(PayloadCursor& cursor, std::uint32_t world_size);
-// Whether the tail is a sequence of at least one entry. Reads the headers only.
-bool are_entries(const Payload& tail, std::uint32_t world_size);
+// How many bytes of ranks the tail holds, if it is a sequence of at least one entry. Reads the headers only.
+std::optional<std::uint64_t> bytes_of_entries(const Payload& tail, std::uint32_t world_size);
 
 // Collects entries for one link until they fill a frame. `emit(Payload tail)` takes each full one.
 class EntryPacker {

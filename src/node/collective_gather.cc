@@ -26,8 +26,9 @@ void GatherAlgorithm::start(Collective call) {
   if (!deferred_) contribute();
 }
 
-void GatherAlgorithm::before_vote() {
+void GatherAlgorithm::before_vote(std::uint64_t bytes) {
   voted_ = true;
+  announced_ = bytes;
   flush(kNoLink);
 }
 
@@ -49,7 +50,8 @@ void GatherAlgorithm::contribute() {
   }
   if (hop_ != kNoLink) {
     packer_.add(self(), contribution_, [this](const Payload& tail) { links_.send_data(hop_, head_, tail); });
-    if (voted_ || hop_ != links_.parent()) flush(kNoLink);
+    packed_ += contribution_.size();
+    if (ready()) flush(kNoLink);
   }
   contribution_ = {};
   if (for_everyone()) return;
@@ -65,10 +67,12 @@ bool GatherAlgorithm::on_data(LinkId from, const wire::Collective& head, const P
   if (for_everyone() && !links_.is_root() && from == links_.parent()) return on_result(from, head, tail);
   if (is_collector()) return collect(from, tail);
   // At the root nothing waits for a vote, and the collector may have left.
-  if (voted_ || links_.is_root() || hop_ != links_.parent())
-    return pass_on_entries(links_, from, head, tail, collector_rank_);
-  if (from == hop_ || !are_entries(tail, links_.world_size())) return false;
+  if (links_.is_root() || hop_ != links_.parent()) return pass_on_entries(links_, from, head, tail, collector_rank_);
+  const auto bytes = bytes_of_entries(tail, links_.world_size());
+  if (from == hop_ || !bytes) return false;
   packer_.add_packed(tail, [&](const Payload& full) { links_.send_data(hop_, head_, full, from); });
+  packed_ += *bytes;
+  if (ready()) flush(from);
   return true;
 }
 
@@ -126,7 +130,7 @@ bool GatherAlgorithm::on_result(LinkId from, const wire::Collective& head, const
 bool pass_on_entries(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail,
                      Rank target) {
   const LinkId hop = links.topology().next_hop(target);
-  if (hop == from || !are_entries(tail, links.world_size())) return false;
+  if (hop == from || !bytes_of_entries(tail, links.world_size())) return false;
   if (hop != kNoLink) links.send_data(hop, head, tail, from);
   return true;
 }

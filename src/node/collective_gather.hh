@@ -1,7 +1,8 @@
 // Gather and allgather: entries (collective_entries.hh) travel to one rank, the collector. Before a rank's subtree has
 // voted they are held back until they fill a frame or the vote follows, so that a leaf's few bytes don't become a frame
-// on every link; later they pass at once. The collector of an allgather is the tree's root, which sends the result down
-// as one stream.
+// on every link. What comes later (deferred bytes) is held back the same way in an allgather, until all bytes that the
+// subtree has announced are here; in a gather it passes at once. The collector of an allgather is the tree's root,
+// which sends the result down as one stream.
 #pragma once
 
 #include "node/collective_algorithm.hh"
@@ -15,7 +16,7 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   GatherAlgorithm(CollectiveLinks& links, const wire::Collective& head);
   void start(Collective call) override;
   bool deferred() const override { return deferred_; }
-  void before_vote() override;
+  void before_vote(std::uint64_t bytes) override;
   void on_total(std::uint64_t bytes) override;
   void on_go() override;
   bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) override;
@@ -26,6 +27,8 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   bool is_collector() const { return collector_rank_ == self(); }
   void contribute();
   void flush(LinkId feeder);
+  // Whether nothing more is to be waited for that could fill the frame.
+  bool ready() const { return hop_ != links_.parent() || (voted_ && packed_ >= announced_); }
   bool collect(LinkId from, Payload tail);
   void finish_if_complete();
   bool on_result(LinkId from, const wire::Collective& head, const Payload& tail);
@@ -34,6 +37,8 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   LinkId hop_ = kNoLink;  // towards the collector
   Payload contribution_;
   EntryPacker packer_;
+  std::uint64_t packed_ = 0;     // bytes of ranks that have gone through the packer
+  std::uint64_t announced_ = 0;  // with the vote
   std::optional<EntryCollector> collector_;
   IncomingStream result_stream_;
   bool called_ = false;

@@ -286,6 +286,24 @@ TEST(Collectives, allgather_packs_small_contributions_into_few_frames) {
   EXPECT_LE(frames, (ranks - 1) * 4u + 8);
 }
 
+TEST(Collectives, contributions_that_wait_for_all_are_packed_into_few_frames_too) {
+  const std::uint32_t ranks = 256;
+  constexpr std::size_t kBytes = 5'000;  // more than 1 MiB / 256
+  CollectivesJob job({.world_size = ranks, .ranks_per_host = 8, .fan_out = 4}, 5);
+  for (std::uint32_t i = 0; i < ranks; ++i) job.call(Rank{i}, allgather(pattern(i, kBytes)));
+  job.run();
+  for (std::uint32_t i = 0; i < ranks; ++i) {
+    const auto* parts = job.result<Parts>(Rank{i}, CallId{0});
+    ASSERT_NE(parts, nullptr);
+    for (std::uint32_t j = 0; j < ranks; ++j) ASSERT_EQ((*parts)[j], pattern(j, kBytes));
+  }
+  // On each link a vote up, `go` and the result down.
+  const std::uint64_t result_chunks = ranks * (kBytes + 8) / kChunkBytes + 1;
+  const std::uint64_t others = job.tree.frames_sent() - (ranks - 1) * (result_chunks + 2);
+  // Each rank's bytes in one frame to its leader; from there six ranks' in one. Alone they would be some 860.
+  EXPECT_LE(others, 450u);
+}
+
 TEST(Collectives, reductions_give_the_same_bits_on_all_ranks_and_in_every_order_of_arrival) {
   std::vector<std::uint32_t> first;
   for (std::uint64_t order = 0; order < 6; ++order) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hh"
+#include "base/canary.hh"
 
 namespace banyan::node {
 namespace {
@@ -114,11 +115,12 @@ void Communicator::progress(Index index) {
 // Votes for the oldest operation that this subtree has not voted for, if all have called it.
 bool Communicator::vote_next() {
   Operation* operation = find(voted_);
-  if (operation == nullptr || voted_ >= started_ || operation->child_votes < links_.child_count()) return false;
+  const std::size_t votes = links_.child_count() - (canary(Canary::vote_too_early) && links_.child_count() > 0 ? 1 : 0);
+  if (operation == nullptr || voted_ >= started_ || operation->child_votes < votes) return false;
   const Index index = voted_++;
   bool deferred = operation->deferred;
   if (operation->algorithm) {
-    operation->algorithm->before_vote();
+    operation->algorithm->before_vote(operation->bytes);
     deferred = deferred || operation->algorithm->deferred();
   }
   if (topology_.is_root()) {

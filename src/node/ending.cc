@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/canary.hh"
 #include "node/node.hh"
 
 namespace banyan::node {
@@ -90,6 +91,7 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
     root_lost_ = Grace{std::min(after(now, config_.limits.root_patience), start_deadline_),
                        lost_failure(kRootRank, upstream->host, failure.text)};
   }
+  if (root_lost_ && canary(Canary::root_given_up_at_once)) return fail(now, Failure(root_lost_->failure));
   table_receiver_ = TableReceiver(config_.world_size, config_.tables);
   joiner_.on_link_failed(now, link, failure, rejected_by_peer);
   after_joiner(now);
@@ -176,6 +178,7 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
     return true;
   }
   Child& child = at->second;
+  if (canary(Canary::goodbye_ignored)) return true;
   if (child.left || over()) {
     child.left = true;
     if (closing_) finish_closing();
@@ -268,7 +271,8 @@ void Node::fail(Time now, const Failure& failure) {
   grace_.reset();
   root_lost_.reset();
   for (const auto& [link, child] : children_) {
-    if (!child.left) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
+    if (!child.left && !canary(Canary::verdict_kept))
+      effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
   }
   if (!joiner_.upstream()) joiner_.stop();
   // Who has yet to come, or was cut off before its table came, must hear it from somebody: the root stays a little for
@@ -278,7 +282,7 @@ void Node::fail(Time now, const Failure& failure) {
   const bool at_deadline = failure.code == FailureCode::timed_out || failure.code == FailureCode::bad_address;
   // One that could not listen is heard by the ranks of its host alone, if at all.
   const bool heard = topology_ || config_.use_local_links || failure.code != FailureCode::address_in_use;
-  if (is_root() && !all_here && !at_deadline && heard) {
+  if (is_root() && !all_here && !at_deadline && heard && !canary(Canary::root_leaves_at_once)) {
     const Duration detour = config_.hosts.empty() ? Duration::zero() : config_.limits.computed_patience;
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.hh"
+#include "base/canary.hh"
 #include "base/digest.hh"
 #include "node/node.hh"
 
@@ -24,6 +25,7 @@ Attachment combined(Attachment own, Attachment leader) { return Attachment{(raw(
 void Node::forget_child(LinkId link) {
   const auto at = children_.find(link);
   if (at == children_.end()) return;
+  if (canary(Canary::lost_child_remembered)) return void(children_.erase(at));
   const session::Peer& peer = at->second.peer;
   if (const auto local = locals_.find(peer.rank); local != locals_.end() && local->second == link) {
     locals_.erase(local);
@@ -193,6 +195,7 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
 
 // This node has a place, perhaps another than before: children of the old one must look for another parent.
 void Node::adopt_waiting() {
+  if (canary(Canary::early_child_forgotten)) return;
   std::vector<LinkId> waiting;
   std::vector<LinkId> strangers;
   const tree::Shape shape(joiner_.fan_out());
@@ -226,7 +229,7 @@ wire::Record Node::own_record() const {
 }
 
 bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records) {
-  if (topology_) return false;
+  if (topology_) return true;  // they have crossed the table: their sender has come again, and its loss is reported
   for (wire::Record& record : records.records) {
     if (raw(record.rank) >= config_.world_size || record.rank == kRootRank) return false;
     const bool again = child.recorded;

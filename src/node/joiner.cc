@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/canary.hh"
 #include "security/mac.hh"
 #include "wire/frame.hh"
 
@@ -360,6 +361,7 @@ void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_b
     patience_ = after(now, config_.limits.computed_patience);
     return retry(now, Step::parent);
   }
+  if (canary(Canary::refusal_believed) && !rejected_by_peer) return void(state_ = Idle{});
   retry(now, Step::rendezvous);
 }
 
@@ -402,7 +404,7 @@ void Joiner::on_time(Time now) {
     return connect(now, wait->step);
   }
   const auto* state = std::get_if<Connect>(&state_);
-  if (state == nullptr || state->give_up > now) return;
+  if (state == nullptr || state->give_up > now || canary(Canary::silence_believed)) return;
   // An overflowed accept queue can look like a connection: no answer means once more, with more patience.
   effects_.add(effect::CloseLink{state->link, true});
   reply_timeout_ = std::min(reply_timeout_ * 2, config_.limits.handshake_timeout);
@@ -412,7 +414,8 @@ void Joiner::on_time(Time now) {
 
 Time Joiner::deadline() const {
   if (const auto* wait = std::get_if<Wait>(&state_)) return wait->until;
-  if (const auto* state = std::get_if<Connect>(&state_)) return state->give_up;
+  if (const auto* state = std::get_if<Connect>(&state_))
+    return canary(Canary::silence_believed) ? kNever : state->give_up;
   return kNever;
 }
 

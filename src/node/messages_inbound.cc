@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/assert.hh"
+#include "base/canary.hh"
 
 namespace banyan::node {
 namespace {
@@ -133,7 +134,9 @@ bool InboundMessages::append(Message& message, std::uint64_t offset, const Paylo
   const std::uint64_t end = offset + bytes.size();
   // A gap, old news, or more than was asked for.
   if (offset > received || end <= received || end > message.granted) return false;
-  message.bytes.append(bytes.part(received - offset, end - received));
+  Payload more = bytes.part(received - offset, end - received);
+  if (canary(Canary::fragment_order_ignored)) std::swap(more, message.bytes);
+  message.bytes.append(more);
   put_together(message.bytes);
   return true;
 }
@@ -226,7 +229,7 @@ void InboundMessages::grant(const Flow& flow, Message& message, std::uint64_t wi
   const std::uint64_t received = message.bytes.size();
   const std::uint64_t to = std::min(message.total, received + window);
   // Half a window ahead, so that the pipe stays full and grants stay few.
-  if (message.granted >= to || message.granted - received > window / 2) return;
+  if (message.granted >= to || message.granted - received > window / 2 || canary(Canary::credit_lost)) return;
   router_.send(wire::Grant{router_.ends_to(flow.source), message.sequence, message.granted, to});
   message.granted = to;
 }

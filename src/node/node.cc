@@ -130,7 +130,8 @@ bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Fr
     const auto join = wire::decode<wire::Join>(frame.body);
     return join && on_join(now, link, child, *join);
   }
-  if (!child.attached && !child.waiting) return false;
+  // Of one that was cut off while the table came down: what ends the job is on its way.
+  if (!child.attached && !child.waiting) return topology_ && frame.kind == Kind::records;
   switch (frame.kind) {
     case Kind::records: {
       auto records = wire::decode<wire::Records>(frame.body);

@@ -47,7 +47,10 @@ Payload Program::bytes(std::uint32_t id, std::uint32_t rank) const {
   Random random(seed_ * 1'000'003 + std::uint64_t{id} * 4'194'304 + rank);
   const std::uint64_t kind = random.below(20);
   const std::size_t size = kind == 0 ? random.below(100'000) : kind < 3 ? 0 : random.below(200);
-  std::string text(size, static_cast<char>('a' + random.below(26)));
+  std::string text(size, '\0');
+  // Each byte tells its place: the period divides no chunk.
+  constexpr std::size_t kPeriod = 251;
+  for (std::size_t i = 0, first = random.below(26); i < size; ++i) text[i] = static_cast<char>((first + i) % kPeriod);
   return Payload(Slice::adopt(std::move(text)));
 }
 

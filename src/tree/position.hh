@@ -37,8 +37,8 @@ class Shape {
   std::uint32_t fan_out_;
 };
 
-// The fan-out when the user names none. 32 keeps the descriptors and the work of one process small, and three levels
-// of it reach 33,825 hosts.
-inline constexpr std::uint32_t kDefaultFanOut = 32;
+// The fan-out when the user names none: what the simulation found best over all from 1,024 ranks on, or nearly
+// (docs/design/0006). Three levels of it reach 4,369 hosts, four 69,905.
+inline constexpr std::uint32_t kDefaultFanOut = 16;
 
 }  // namespace banyan::tree
