@@ -22,7 +22,7 @@ run-multi run-terminals: RANKS := $(or $(RANKS),8)
 run: PORT := $(or $(PORT),$(if $(filter 1,$(RANKS)),0,4242))
 run-terminals: PORT := $(or $(PORT),0)
 
-.PHONY: build run run-multi run-terminals test bench format check asan tsan fuzz swarm clean help dependencies
+.PHONY: build run run-multi run-terminals test bench plot format check asan tsan fuzz swarm clean help dependencies
 
 build: $(BUILD)/cmake_install.cmake      ## the library, the tool and the examples (the default)
 	@cmake --build $(BUILD) --target products
@@ -46,6 +46,9 @@ test:                                   ## build everything and run every test
 bench: $(BUILD)/cmake_install.cmake      ## build the benchmarks into build/bin
 	@$(INSTALL) build bench
 	@cmake --build $(BUILD) --target bench
+
+plot:                                   ## simulated time against ranks, as a figure (see Makefile.benchmark)
+	@$(MAKE) -f Makefile.benchmark simulate-plot
 
 asan tsan:                              ## every test under AddressSanitizer+UBSan, ThreadSanitizer
 	@$(INSTALL) build test

@@ -49,13 +49,29 @@ def draw(axes, samples, figure):
     ranks, cuts = quartiles(samples, "unix_star, warm", figure)
     target = [TARGET * cut[1] for cut in cuts]
     axes.plot(ranks, target, ":", color="#762a83", label=f"target: {TARGET} x Unix star, warm")
+    make_log_log(axes, ranks)
+    axes.set_xlabel("ranks on one machine")
+
+
+# --- also for plot_simulated.py ---
+
+
+def use_style():
+    plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "banyan"})
+
+
+def make_log_log(axes, ranks):
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(ranks, [f"{n:,}" for n in ranks])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axes.set_xlabel("ranks on one machine")
+    axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.grid(True, color="#e5e5e5")
+
+
+def save(figure, out):
+    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None, dpi=150)
+    print(out)
 
 
 def main():
@@ -66,7 +82,7 @@ def main():
     results = json.loads(arguments.results.read_text())
     out = arguments.out or arguments.results.with_suffix(".svg")
 
-    plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "banyan"})
+    use_style()
     figure, (time, cpu) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     draw(time, results["samples"], "slowest_ms")
     time.set_ylabel("start to table on the slowest rank, ms")
@@ -79,8 +95,7 @@ def main():
         f"median and quartiles of {results['settings']['runs']} runs",
         fontsize=9,
     )
-    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
-    print(out)
+    save(figure, out)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 
 #include "base/limits.hh"
 #include "cli/error.hh"
+#include "cli/simulate_faults.hh"
 #include "sim/costs_file.hh"
 #include "sim/measurement.hh"
 #include "sim/star_ring.hh"
@@ -59,14 +60,14 @@ std::uint32_t fan_out_of(const SimulateOptions& options) {
 }
 
 sim::JobOptions job_of(const SimulateOptions& options) {
-  check_range<std::uint32_t>("--ranks", options.ranks, 1, kMaxWorldSize);
+  if (options.ranks) check_range<std::uint32_t>("--ranks", *options.ranks, 1, kMaxWorldSize);
   check_range<std::uint32_t>("--ranks-per-host", options.ranks_per_host, 1, kMaxWorldSize);
   check_range<std::uint32_t>("--blob-bytes", options.blob_bytes, 0, kMaxBlobBytes);
   if (options.join != "rendezvous" && options.join != "computed") {
     throw Error(kExitBadInput, fmt::format("--join must be rendezvous or computed, not '{}'", options.join));
   }
   sim::JobOptions job;
-  job.ranks = options.ranks;
+  job.ranks = options.ranks.value_or(0);
   job.ranks_per_host = options.ranks_per_host;
   job.fan_out = fan_out_of(options);
   job.computed = options.join == "computed";
@@ -229,7 +230,7 @@ const Scheme* scheme_of(const SimulateOptions& options) {
 CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
   CLI::App* simulate =
       application.add_subcommand("simulate", "Run a whole job of the real engine on a virtual clock and network");
-  simulate->add_option("-n,--ranks", options.ranks, "Number of ranks")->required()->type_name("N");
+  simulate->add_option("-n,--ranks", options.ranks, "Number of ranks")->type_name("N");
   simulate->add_option("--ranks-per-host", options.ranks_per_host, "Ranks on each host")
       ->type_name("R")
       ->capture_default_str();
@@ -285,6 +286,11 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
   simulate->add_option("--seed", options.seed, "Of everything random")->type_name("S")->capture_default_str();
   simulate->add_option("--costs", options.costs_file, "CPU costs as `banyan calibrate` writes them; else built-in ones")
       ->type_name("FILE");
+  simulate
+      ->add_option("--faults", options.faults,
+                   "Play the job with what goes wrong in it, and judge how it ends: a file with lines such as 'crash "
+                   "rank 17 running after 200us' (docs/testing.md), or 'random': up to three faults by --seed")
+      ->type_name("FILE|random");
   simulate->add_flag("--json", options.json, "Print one line of JSON");
   return simulate;
 }
@@ -292,6 +298,8 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
 int simulate_command(const SimulateOptions& options) {
   const sim::JobOptions job = job_of(options);
   const sim::ClusterOptions cluster = cluster_of(options);
+  if (!options.faults.empty()) return simulate_faults(options, job, cluster);
+  if (!options.ranks) throw Error(kExitBadInput, "--ranks is required");
   const auto begin = std::chrono::steady_clock::now();
   const auto facts = [&] {
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;

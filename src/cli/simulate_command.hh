@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -11,7 +12,7 @@ class App;
 namespace banyan::cli {
 
 struct SimulateOptions {
-  std::uint32_t ranks = 0;
+  std::optional<std::uint32_t> ranks;  // a file of faults may say it instead
   std::uint32_t ranks_per_host = 8;
   std::string scheme = "banyan";  // or one of those of sim/star_ring.hh
   std::string fan_out = "auto";
@@ -30,6 +31,7 @@ struct SimulateOptions {
   std::uint32_t blob_bytes = 128;
   std::uint64_t seed = 1;
   std::string costs_file;
+  std::string faults;  // a file, or "random"
   bool json = false;
 };
 

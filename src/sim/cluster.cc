@@ -106,6 +106,7 @@ const node::Completion* Cluster::result(std::size_t i, CallId id) const {
 
 void Cluster::kill(std::size_t i) {
   processes_[i].alive = false;
+  ++milestones_;
   clear_inbox(static_cast<std::uint32_t>(i));
   close_all(static_cast<std::uint32_t>(i), [this] { return random_.below(2) == 0; });
 }
@@ -410,6 +411,7 @@ void Cluster::on(std::uint32_t i, node::effect::ResumeReading& resume) { set_pau
 void Cluster::on(std::uint32_t i, node::effect::Formed& formed) {
   Process& process = processes_[i];
   if (process.table || process.failed) fault(i, "forms twice, or after it failed");
+  ++milestones_;
   process.table = formed.table;
   process.formed_at = clock_;
   spend(i, options_.costs.formed);
@@ -418,6 +420,7 @@ void Cluster::on(std::uint32_t i, node::effect::Formed& formed) {
 void Cluster::on(std::uint32_t i, node::effect::Failed& failed) {
   Process& process = processes_[i];
   if (process.failed) fault(i, "fails twice");
+  ++milestones_;
   process.failed = failed.failure;
   // Half of the programs let the exception end them, which closes the rank.
   if (random_.below(2) == 0 || process.closing || process.kept_open) return;
@@ -430,6 +433,7 @@ void Cluster::on(std::uint32_t i, node::effect::Notice& notice) { processes_[i].
 
 void Cluster::on(std::uint32_t i, node::Completion& completion) {
   Process& process = processes_[i];
+  ++milestones_;
   if (process.closing == completion.id && std::holds_alternative<Payload>(completion.result)) {
     process.closed = !process.failed;
     // The driver lets go of the engine there and then, of what it had handed over a little later.

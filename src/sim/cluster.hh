@@ -107,6 +107,8 @@ class Cluster {
   // Mixed from every input of every engine and its time: equal for equal runs.
   std::uint64_t digest() const { return digest_; }
   std::uint64_t events() const { return events_done_; }
+  // Grows whenever a process forms, fails, completes a call or dies.
+  std::uint64_t milestones() const { return milestones_; }
   // Of all engines.
   std::uint64_t inputs() const { return inputs_; }
   // What went over a connection that `belongs` to it, by the processes at its two ends; closed ones count as of nobody.
@@ -367,6 +369,7 @@ class Cluster {
   Traffic closed_traffic_;
   std::uint64_t connections_opened_ = 0;
   std::uint64_t events_done_ = 0;
+  std::uint64_t milestones_ = 0;
   std::uint64_t inputs_ = 0;
   std::uint64_t digest_ = 0xcbf2'9ce4'8422'2325u;
 };

@@ -41,7 +41,9 @@ constexpr std::array kFields{
 // A second; what is more was meant in another unit.
 constexpr std::int64_t kGreatest = 1'000'000'000;
 
-Costs parse(const std::string& text, const std::string& where) {
+}  // namespace
+
+Costs parse_costs(const std::string& text, const std::string& where) {
   const nlohmann::json object = nlohmann::json::parse(text, nullptr, false, true);
   if (!object.is_object()) throw std::runtime_error(where + " is not a JSON object");
   Costs costs;
@@ -57,15 +59,13 @@ Costs parse(const std::string& text, const std::string& where) {
   return costs;
 }
 
-}  // namespace
-
 Costs read_costs(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw std::runtime_error("can't read the costs file " + path);
-  return parse({std::istreambuf_iterator<char>(file), {}}, path);
+  return parse_costs({std::istreambuf_iterator<char>(file), {}}, path);
 }
 
-Costs built_in_costs() { return parse(kBuiltInCosts, "the built-in costs"); }
+Costs built_in_costs() { return parse_costs(kBuiltInCosts, "the built-in costs"); }
 
 std::string to_json(const Costs& costs) {
   nlohmann::ordered_json object;

@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // Longer than a retry, shorter than what makes a peer count as lost.
+constexpr Duration kShortestWhile = milliseconds(1);
 constexpr Duration kLongestWhile = seconds(1);
 
 constexpr std::array<std::string_view, kFaultKinds> kKindNames{"refused",   "half-open", "reset",   "delay",
@@ -29,7 +30,7 @@ Fault random_fault(Random& random, std::uint32_t ranks) {
   fault.phase = static_cast<JobPhase>(random.below(kJobPhases));
   fault.rank = static_cast<std::uint32_t>(random.below(ranks));
   fault.wait = random.below(3) == 0 ? Duration{} : up_to(random, milliseconds(2));
-  fault.length = milliseconds(1) + up_to(random, random.below(2) == 0 ? milliseconds(20) : kLongestWhile);
+  fault.length = kShortestWhile + up_to(random, random.below(2) == 0 ? milliseconds(20) : kLongestWhile);
   return fault;
 }
 
@@ -37,6 +38,17 @@ Fault random_fault(Random& random, std::uint32_t ranks) {
 
 std::string_view to_string(FaultKind kind) { return kKindNames[static_cast<std::size_t>(kind)]; }
 std::string_view to_string(JobPhase phase) { return kPhaseNames[static_cast<std::size_t>(phase)]; }
+
+bool Fault::lasts() const {
+  switch (kind) {
+    case FaultKind::reset:
+    case FaultKind::crash:
+    case FaultKind::host_loss:
+    case FaultKind::garbage:
+    case FaultKind::replay: return false;
+    default: return true;
+  }
+}
 
 bool Fault::survivable() const {
   switch (kind) {
@@ -54,8 +66,20 @@ std::string Fault::to_string() const {
   return text + ", for " + std::to_string(length.count() / 1000) + " us";
 }
 
+// As far as the swarm has tried it: so many of the longest that it draws.
+bool Scenario::brief() const {
+  constexpr Duration kLongest = kShortestWhile + kLongestWhile;
+  Duration together{};
+  for (const Fault& fault : faults) {
+    if (!fault.lasts()) continue;
+    if (fault.length > kLongest) return false;
+    together += fault.length;
+  }
+  return together <= kLongest * kMostRandomFaults;
+}
+
 bool Scenario::survivable() const {
-  return std::all_of(faults.begin(), faults.end(), [](const Fault& fault) { return fault.survivable(); });
+  return brief() && std::all_of(faults.begin(), faults.end(), [](const Fault& fault) { return fault.survivable(); });
 }
 
 std::string Scenario::to_string() const {
@@ -85,8 +109,22 @@ Scenario Scenario::random(std::uint64_t seed) {
   scenario.cluster = ClusterOptions::erratic(seed);
   // Mostly less than what is sent at all, so that sharing is tried.
   job.enclose_bytes = std::array<std::size_t, 3>{1, 1000, Limits{}.enclose_bytes}[seed % 3];
-  for (std::uint64_t i = random.below(4); i > 0; --i) scenario.faults.push_back(random_fault(random, job.ranks));
+  for (std::uint64_t i = random.below(kMostRandomFaults + 1); i > 0; --i) {
+    scenario.faults.push_back(random_fault(random, job.ranks));
+  }
   return scenario;
+}
+
+std::vector<Fault> random_faults(std::uint64_t seed, std::uint32_t ranks) {
+  Random random(seed);
+  std::vector<Fault> faults(random.between(1, kMostRandomFaults));
+  for (Fault& fault : faults) {
+    fault = random_fault(random, ranks);
+    // Times that a person reads.
+    fault.wait = std::chrono::floor<std::chrono::microseconds>(fault.wait);
+    fault.length = std::chrono::floor<std::chrono::microseconds>(fault.length);
+  }
+  return faults;
 }
 
 }  // namespace banyan::sim

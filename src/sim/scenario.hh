@@ -1,9 +1,10 @@
-// A random job and what goes wrong in it: one seed is one scenario.
+// A job and what goes wrong in it: chosen by hand (sim/scenario_file.hh), or at random, where one seed is one scenario.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/cluster.hh"
@@ -45,7 +46,9 @@ struct Fault {
   Duration wait{};    // after the rank has come to that phase
   Duration length{};  // where it lasts for a while
 
-  // Whether the job must succeed all the same: nothing that it needs is gone for good.
+  // Whether `length` means something.
+  bool lasts() const;
+  // Whether the job must succeed all the same, if it is brief: nothing that it needs is gone for good.
   bool survivable() const;
   std::string to_string() const;
 };
@@ -57,6 +60,8 @@ struct Scenario {
   std::uint32_t operations = 0;
   std::vector<Fault> faults;
 
+  // What lasts is over so soon that nobody may count anybody as lost for it.
+  bool brief() const;
   // Safety alone is promised if not.
   bool survivable() const;
   std::string to_string() const;
@@ -64,5 +69,9 @@ struct Scenario {
   // 2 to 200 ranks (one in ten above 64) on one to many hosts, and up to 3 faults.
   static Scenario random(std::uint64_t seed);
 };
+
+// 1 to kMostRandomFaults, of the kind that Scenario::random() draws, for a job that is given.
+inline constexpr std::uint32_t kMostRandomFaults = 3;
+std::vector<Fault> random_faults(std::uint64_t seed, std::uint32_t ranks);
 
 }  // namespace banyan::sim

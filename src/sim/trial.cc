@@ -1,6 +1,7 @@
 #include "sim/trial.hh"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -14,31 +15,35 @@
 namespace banyan::sim {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Of each rank's start and of each call; nothing that the faults delay takes so long.
+// Of each rank's start and of each call, once all ranks have set out; nothing that brief faults delay takes so long.
 constexpr Duration kDeadline = seconds(30);
-// Everything has ended by then, whatever happened: start, calls, the verdict's linger, close.
-constexpr Duration kEverything = seconds(120);
+// Everything has ended after so many deadlines, whatever happened: start, calls, the verdict's linger, close.
+constexpr std::int64_t kDeadlinesInAll = 4;
 constexpr std::int64_t kSlowness = 3;
 
 class Trial {
  public:
   explicit Trial(const Scenario& scenario)
       : scenario_(scenario),
+        deadline_(kDeadline + std::chrono::floor<seconds>(scenario.job.arrival)),
         cluster_(scenario.cluster, scenario.seed),
         program_(scenario.seed, scenario.job.ranks, scenario.operations),
         ranks_(scenario.job.ranks),
-        pending_(scenario.faults) {}
+        pending_(scenario.faults.size()) {
+    std::iota(pending_.begin(), pending_.end(), std::size_t{0});
+  }
 
   Verdict play() {
     prepare();
-    const bool over =
-        cluster_.run([&] { return look() || !verdict_.complaint.empty(); }, after(cluster_.now(), kEverything));
+    const bool over = cluster_.run([&] { return look() || !verdict_.complaint.empty(); },
+                                   after(cluster_.now(), deadline_ * kDeadlinesInAll + long_faults()));
     if (verdict_.complaint.empty()) judge(over);
     if (!verdict_.complaint.empty()) verdict_.story = story();
     verdict_.digest = cluster_.digest();
+    verdict_.ended = cluster_.now();
+    for (std::size_t i = 0; i < cluster_.size(); ++i) verdict_.endings.push_back(ending_of(i));
     return std::move(verdict_);
   }
 
@@ -48,19 +53,25 @@ class Trial {
     std::size_t done = 0;
     std::size_t failed = 0;
     std::map<CallId, std::size_t> calls;
-    std::optional<Time> phase_since[kJobPhases];
   };
 
   // --- the job ---
 
   void prepare() {
     JobOptions job = scenario_.job;
-    job.start_timeout = kDeadline;
+    job.start_timeout = deadline_;
     cluster_.records_handshakes = true;
     cluster_.path = [this](std::size_t, std::size_t to, node::Target) { return path_to(to); };
     cluster_.weather = [this](Time now, std::uint32_t from, std::uint32_t to) { return weather(now, from, to); };
     cluster_.on_completion = [this](std::size_t i, Time, const node::Completion& completion) { hear(i, completion); };
     add_job(cluster_, job);
+  }
+  // How much later all may end because of faults that last.
+  Duration long_faults() const {
+    Duration together{};
+    if (scenario_.brief()) return together;
+    for (const Fault& fault : scenario_.faults) together += fault.wait + fault.length;
+    return together;
   }
   void complain(const std::string& what) {
     if (verdict_.complaint.empty()) verdict_.complaint = what;
@@ -77,6 +88,22 @@ class Trial {
 
   // After every event: who begins its program, who closes, which faults are due. True: everybody is over.
   bool look() {
+    // Most events are no milestone, and a large job has many of both.
+    if (std::exchange(milestones_seen_, cluster_.milestones()) != cluster_.milestones()) all_over_ = look_at_ranks();
+    for (std::size_t k = 0; k < pending_.size();) {
+      const std::size_t index = pending_[k];
+      const Fault& fault = scenario_.faults[index];
+      if (due(fault)) {
+        pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(k));
+        cluster_.at(after(cluster_.now(), fault.wait), [this, index] { happen(index); });
+      } else {
+        ++k;
+      }
+    }
+    if (!cluster_.faults().empty()) complain(cluster_.faults().front());
+    return all_over_;
+  }
+  bool look_at_ranks() {
     bool all_over = true;
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
       const Cluster::Process& process = cluster_[i];
@@ -86,19 +113,9 @@ class Trial {
       RankState& rank = ranks_[i];
       if (!rank.began) begin_program(i);
       if (!process.closing && rank.done + rank.failed == program_.calls(static_cast<std::uint32_t>(i))) {
-        cluster_.call(i, node::Close{}, kDeadline);
+        cluster_.call(i, node::Close{}, deadline_);
       }
     }
-    for (std::size_t k = 0; k < pending_.size();) {
-      if (due(pending_[k])) {
-        const Fault fault = pending_[k];
-        pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(k));
-        cluster_.at(after(cluster_.now(), fault.wait), [this, fault] { happen(fault); });
-      } else {
-        ++k;
-      }
-    }
-    if (!cluster_.faults().empty()) complain(cluster_.faults().front());
     return all_over;
   }
   bool due(const Fault& fault) const {
@@ -111,7 +128,7 @@ class Trial {
     for (std::size_t k = 0; k < program_.calls(static_cast<std::uint32_t>(i)); ++k) {
       // Its completion may come before call() returns.
       beginning_ = std::pair(i, k);
-      const CallId id = cluster_.call(i, program_.call(static_cast<std::uint32_t>(i), k), kDeadline);
+      const CallId id = cluster_.call(i, program_.call(static_cast<std::uint32_t>(i), k), deadline_);
       if (std::exchange(beginning_, std::nullopt)) ranks_[i].calls.emplace(id, k);
     }
   }
@@ -133,10 +150,12 @@ class Trial {
 
   // --- what goes wrong ---
 
-  void happen(const Fault& fault) {
+  void happen(std::size_t index) {
+    const Fault& fault = scenario_.faults[index];
     const std::size_t i = fault.rank;
     if (gone(cluster_[i]) || !cluster_[i].started) return;
-    ++verdict_.happened[static_cast<std::size_t>(fault.kind)][static_cast<std::size_t>(phase_of(i))];
+    Happening& happening = verdict_.happenings.emplace_back(Happening{index, phase_of(i), cluster_.now()});
+    ++verdict_.happened[static_cast<std::size_t>(fault.kind)][static_cast<std::size_t>(happening.phase)];
     const Time until = after(cluster_.now(), fault.length);
     switch (fault.kind) {
       case FaultKind::refused:
@@ -148,6 +167,8 @@ class Trial {
         if (const auto other = cluster_.reset(i)) {
           lost_.insert(static_cast<std::uint32_t>(i));
           lost_.insert(static_cast<std::uint32_t>(*other));
+        } else {
+          happening.in_vain = true;
         }
         break;
       case FaultKind::pause:
@@ -251,9 +272,10 @@ class Trial {
     if (scenario_.survivable() && !verdict_.succeeded) complain("nothing was lost for good, and yet the job failed");
   }
   // Who is blamed must have been hit, or stand on a host that was; or, where parents are computed and a host above is
-  // gone, be missing for want of another place: next to the root there may be none.
+  // gone, be missing for want of another place: next to the root there may be none. Whom a long fault cuts off from
+  // whom is not known here.
   void judge_failure(std::size_t i, const Failure& failure) {
-    if (lost_.empty()) return;
+    if (lost_.empty() || !scenario_.brief()) return;
     std::set<std::uint32_t> hosts;
     for (const std::uint32_t rank : lost_) hosts.insert(cluster_.host_of(rank));
     for (const auto& range : failure.ranks.ranges()) {
@@ -273,6 +295,10 @@ class Trial {
     }
     return false;
   }
+  Ending ending_of(std::size_t i) const {
+    const Cluster::Process& process = cluster_[i];
+    return {!process.alive, process.closed, process.failed, ranks_[i].failed};
+  }
   std::string story() const {
     std::string text;
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
@@ -291,10 +317,13 @@ class Trial {
   }
 
   const Scenario scenario_;
+  const Duration deadline_;
   Cluster cluster_;
   const Program program_;
   std::vector<RankState> ranks_;
-  std::vector<Fault> pending_;
+  std::vector<std::size_t> pending_;  // faults that wait for their phase
+  std::uint64_t milestones_seen_ = UINT64_MAX;
+  bool all_over_ = false;
   std::vector<std::pair<Fault, Time>> unreachable_;
   std::vector<std::pair<Fault, Time>> weather_;
   std::set<std::uint32_t> lost_;

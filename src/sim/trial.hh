@@ -4,17 +4,38 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/scenario.hh"
 
 namespace banyan::sim {
+
+// A fault that has come about.
+struct Happening {
+  std::size_t fault = 0;  // its index in the scenario
+  JobPhase phase{};       // of its rank at that moment: it may have moved on while the fault waited
+  Time at{};
+  bool in_vain = false;  // there was nothing to break
+};
+
+// How a rank ended.
+struct Ending {
+  bool killed = false;
+  bool closed = false;
+  std::optional<Failure> failure;
+  std::size_t failed_calls = 0;
+};
 
 struct Verdict {
   std::string complaint;  // empty: all is as it must be
   std::string story;      // how each rank ended, when there is a complaint
   bool succeeded = false;
   std::uint64_t digest = 0;
+  Time ended{};
+  std::vector<Happening> happenings;
+  std::vector<Ending> endings;  // by rank
   // Faults that have happened, by kind and phase.
   std::array<std::array<std::uint32_t, kJobPhases>, kFaultKinds> happened{};
 };

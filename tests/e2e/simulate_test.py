@@ -75,6 +75,94 @@ class Simulate(unittest.TestCase):
                 self.assertEqual(ended.stdout, "")
 
 
+FAULT_KEYS = ["ranks", "hosts", "faults", "happened", "succeeded", "complaint", "outcomes", "digest", "simulated_ms",
+              "wall_s"]
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "faults"
+
+    def play(self, text, *arguments):
+        self.path.write_text(text)
+        return simulate("--faults", self.path, *arguments)
+
+    def test_who_crashes_is_named_by_all_others(self):
+        found = self.play("crash rank 17 running after 200us\n", "-n", 64)
+        self.assertEqual(list(found), FAULT_KEYS)
+        self.assertEqual((found["ranks"], found["hosts"], found["succeeded"], found["complaint"]), (64, 8, False, ""))
+        self.assertEqual(found["faults"], ["crash rank 17 running after 200us"])
+        (happened,) = found["happened"]
+        self.assertEqual((happened["fault"], happened["phase"]), (found["faults"][0], "running"))
+        self.assertLess(happened["at_ms"], found["simulated_ms"])
+        failed, killed = found["outcomes"]
+        self.assertEqual(killed, {"count": 1, "ranks": "17", "how": "killed"})
+        self.assertIn("rank 17 on host-2 was lost", failed.pop("text"))
+        self.assertEqual(failed, {"count": 63, "ranks": "0-16, 18-63", "how": "failed", "code": "rank_lost",
+                                  "blamed": "17"})
+
+    def test_people_read_what_happened_when_and_how_the_ranks_ended(self):
+        self.path.write_text("crash rank 17 running after 200us\npause rank 17 closing for 1ms\n")
+        ended = banyan("simulate", "-n", 64, "--faults", self.path)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        for pattern in (r"64 ranks on 8 hosts, fan-out 32, seed 1", r"crash rank 17 running after 200us +at \d+\.\d+ ms, running",
+                        r"pause rank 17 closing for 1ms +never: ", r"1 rank \(17\): killed",
+                        r"63 ranks \(0-16, 18-63\): failed, rank_lost \{17\}: rank 17", r"the judge is content: the job could fail"):
+            self.assertRegex(ended.stdout, pattern)
+
+    def test_what_a_retry_overcomes_harms_nobody(self):
+        found = self.play("refused rank 0 joining for 50ms\nhalf-open rank 8 joining for 20ms\n", "-n", 64)
+        self.assertTrue(found["succeeded"])
+        self.assertEqual(found["outcomes"], [{"count": 64, "ranks": "0-63", "how": "closed"}])
+        self.assertEqual(len(found["happened"]), 2)
+
+    def test_the_judge_complains_with_an_exit_code_when_deadlines_cannot_be_met(self):
+        self.path.write_text("ranks 16\nlatency 20s\n")
+        ended = banyan("simulate", "--faults", self.path)
+        self.assertEqual(ended.returncode, 1, ended.stderr)
+        self.assertIn("the judge complains: nothing was lost for good, and yet the job failed", ended.stdout)
+        self.assertIn("rank 15: failed", ended.stdout)
+
+    def test_random_faults_are_those_of_the_seed(self):
+        options = ("-n", 40, "--faults", "random", "--jitter-us", 5)
+        first, again, other = (simulate(*options, "--seed", seed) for seed in (7, 7, 8))
+        self.assertTrue(1 <= len(first["faults"]) <= 3, first["faults"])
+        for key in set(FAULT_KEYS) - {"wall_s"}:
+            self.assertEqual(first[key], again[key])
+        self.assertNotEqual(first["digest"], other["digest"])
+        self.assertNotEqual(first["faults"], other["faults"])
+        # Written down they are the same faults.
+        written = self.play("\n".join(first["faults"]), "-n", 40, "--jitter-us", 5, "--seed", 7)
+        self.assertEqual(written["digest"], first["digest"])
+
+    def test_a_file_says_more_about_the_job_than_options_and_instead_of_them(self):
+        found = self.play("ranks 12\nranks-per-host 3\nsecret no\n", "-n", 64)
+        self.assertEqual((found["ranks"], found["hosts"], found["succeeded"]), (12, 4, True))
+        self.assertEqual(self.play("ranks 12\n")["ranks"], 12)
+
+    def test_bad_files_are_refused_by_line(self):
+        for text, words in (("\ncrush rank 1 running\n", f"{self.path}:2: 'crush' is no fault (refused, "),
+                            ("ranks 8\ncrash rank 8 running\n", f"{self.path}:2: there is no rank 8 in a job of 8"),
+                            ("# long\n\npause rank 1 running for 1h\n", f"{self.path}:3: expected a time of up to"),
+                            ("fan-out 1\n", f"{self.path}:1: 'fan-out': expected a whole number from 2 to 1024"),
+                            ("", "--ranks is required: the faults file does not say it"),
+                            ("ranks 3000\n", "--faults plays up to 2048 ranks, not 3000")):
+            with self.subTest(text=text):
+                self.path.write_text(text)
+                self.refused(words, "--faults", self.path)
+        self.refused("can't read the faults file /no/such/file", "-n", 8, "--faults", "/no/such/file")
+        self.refused("--ranks is required", "--faults", "random")
+        self.refused("--faults plays --scheme banyan alone", "-n", 8, "--faults", "random", "--scheme", "star-ring")
+
+    def refused(self, words, *arguments):
+        ended = banyan("simulate", *arguments)
+        self.assertEqual(ended.returncode, 2, ended.stderr)
+        self.assertIn(words, ended.stderr)
+        self.assertEqual(ended.stdout, "")
+
+
 class Calibrate(unittest.TestCase):
     def test_what_it_measures_is_what_simulate_takes(self):
         with tempfile.TemporaryDirectory() as folder:

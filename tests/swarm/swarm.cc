@@ -1,5 +1,5 @@
-// Plays many random scenarios on all cores, prints what a failing one was (its seed repeats it), and at the end which
-// faults have happened in which phase.
+// Plays many random scenarios on all cores, prints what a failing one was (its seed repeats it, or the printed file
+// with `banyan simulate --faults FILE`), and at the end which faults have happened in which phase.
 //
 //   swarm [SEEDS=2000] [FIRST=1]
 #include <sys/wait.h>
@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/scenario_file.hh"
 #include "sim/trial.hh"
 
 namespace {
@@ -48,6 +49,8 @@ void report(const Scenario& scenario, const Verdict& verdict) {
   const Scenario least = shrunk(scenario, verdict.complaint);
   fmt::print(stderr, "\nFAILED: {}\n{}\nshrunk to {}\n", verdict.complaint, scenario.to_string(), least.to_string());
   fmt::print(stderr, "each rank, in the shrunk one:{}\n", play(least).story);
+  fmt::print(stderr, "the shrunk one as a file, for banyan simulate --faults FILE:\n\n# {}\n{}\n", verdict.complaint,
+             to_file(least));
 }
 
 // Seeds first, first + step, ... below end.
