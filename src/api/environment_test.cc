@@ -62,7 +62,7 @@ TEST(FromEnvironment, nothing_said_leaves_every_default) {
   const Options options = read({});
   EXPECT_EQ(options.rank, -1);
   EXPECT_EQ(options.world_size, 0);
-  EXPECT_EQ(options.fan_out, 32);
+  EXPECT_EQ(options.fan_out, 16);
   EXPECT_EQ(options.start_timeout.duration(), 30s);
   EXPECT_EQ(options.log_level, LogLevel::warning);
   EXPECT_EQ(options.launcher, "");

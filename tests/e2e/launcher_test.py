@@ -631,7 +631,7 @@ class BadInput(LauncherTest):
             done = subprocess.run([BANYAN, *arguments], text=True, capture_output=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("Usage: banyan", done.stdout)
-        for words in ("30 or 30s, 500ms, 2m, 1h, none; default 30", "2 to 1024; default 32", "BANYAN_SECRET_FILE"):
+        for words in ("30 or 30s, 500ms, 2m, 1h, none; default 30", "2 to 1024; default 16", "BANYAN_SECRET_FILE"):
             self.assertIn(words, " ".join(done.stdout.split()))
 
     def test_a_command_that_cannot_run_is_named_once(self):

@@ -107,7 +107,7 @@ class Faults(unittest.TestCase):
         self.path.write_text("crash rank 17 running after 200us\npause rank 17 closing for 1ms\n")
         ended = banyan("simulate", "-n", 64, "--faults", self.path)
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        for pattern in (r"64 ranks on 8 hosts, fan-out 32, seed 1", r"crash rank 17 running after 200us +at \d+\.\d+ ms, running",
+        for pattern in (r"64 ranks on 8 hosts, fan-out 16, seed 1", r"crash rank 17 running after 200us +at \d+\.\d+ ms, running",
                         r"pause rank 17 closing for 1ms +never: ", r"1 rank \(17\): killed",
                         r"63 ranks \(0-16, 18-63\): failed, rank_lost \{17\}: rank 17", r"the judge is content: the job could fail"):
             self.assertRegex(ended.stdout, pattern)
