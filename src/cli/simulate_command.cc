@@ -18,6 +18,7 @@
 #include "sim/costs_file.hh"
 #include "sim/measurement.hh"
 #include "sim/star_ring.hh"
+#include "sim/trace.hh"
 
 namespace banyan::cli {
 namespace {
@@ -224,6 +225,31 @@ const Scheme* scheme_of(const SimulateOptions& options) {
   throw Error(kExitBadInput, fmt::format("--scheme must be one of {}, not '{}'", known, options.scheme));
 }
 
+sim::TraceFile trace_file_of(const SimulateOptions& options) {
+  try {
+    return sim::TraceFile(options.trace_file);
+  } catch (const std::exception& error) {
+    throw Error(kExitBadInput, error.what());
+  }
+}
+
+// The trace's file is made before the job begins, so that a bad name costs no time; it is written however the job ends.
+sim::Measurement measure_with_trace(const SimulateOptions& options, const sim::JobOptions& job,
+                                    const sim::ClusterOptions& cluster) {
+  const auto phase = [](const char*) {};
+  if (options.trace_file.empty()) return sim::measure(job, cluster, options.seed, phase);
+  sim::TraceFile file = trace_file_of(options);
+  sim::Trace trace(job);
+  try {
+    sim::Measurement found = sim::measure(job, cluster, options.seed, phase, &trace);
+    trace.write(file);
+    return found;
+  } catch (const sim::Unfinished&) {
+    trace.write(file);
+    throw;
+  }
+}
+
 }  // namespace
 
 CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
@@ -285,6 +311,10 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
   simulate->add_option("--seed", options.seed, "Of everything random")->type_name("S")->capture_default_str();
   simulate->add_option("--costs", options.costs_file, "CPU costs as `banyan calibrate` writes them; else built-in ones")
       ->type_name("FILE");
+  simulate
+      ->add_option("--trace", options.trace_file,
+                   "Write what each rank does, and when, for ui.perfetto.dev; of more than 256 ranks some")
+      ->type_name("FILE");
   simulate->add_flag("--json", options.json, "Print one line of JSON");
   return simulate;
 }
@@ -298,12 +328,13 @@ int simulate_command(const SimulateOptions& options) {
     return Facts{wall.count(), peak_rss_mib()};
   };
   if (const Scheme* scheme = scheme_of(options)) {
+    if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows --scheme banyan alone");
     const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
     print_star_ring(options, job, found, facts());
     return 0;
   }
   try {
-    const sim::Measurement found = sim::measure(job, cluster, options.seed, [](const char*) {});
+    const sim::Measurement found = measure_with_trace(options, job, cluster);
     options.json ? print_json(job, found, facts()) : print_table(job, found, facts());
   } catch (const sim::Unfinished& error) {
     throw Error(1, fmt::format("{} (seed {})", error.what(), options.seed));

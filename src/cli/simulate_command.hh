@@ -30,6 +30,7 @@ struct SimulateOptions {
   std::uint32_t blob_bytes = 128;
   std::uint64_t seed = 1;
   std::string costs_file;
+  std::string trace_file;  // none if empty
   bool json = false;
 };
 
