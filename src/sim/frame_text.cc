@@ -142,7 +142,7 @@ std::string fields(const wire::Data& data, const Payload& tail) {
          " acknowledged=" + text(data.acknowledged);
 }
 std::string fields(const wire::Collective& collective, const Payload& tail) {
-  const std::string head =
+  std::string head =
       std::string(name_of(collective.part)) + " " + text(collective.sequence) + " " + collective.call.to_string();
   switch (collective.part) {
     case wire::Part::vote: return head + (collective.deferred ? " bytes wait for go" : "");

@@ -1,6 +1,7 @@
 #include "sim/trace.hh"
 
 #include <set>
+#include <utility>
 #include <variant>
 
 #include <nlohmann/json.hpp>
@@ -9,9 +10,6 @@
 
 namespace banyan::sim {
 namespace {
-
-// So many of the tracks of a large job are left to the leaders below rank 0.
-constexpr std::uint32_t kMostLeaderTracks = kMostTracks - kEvenTracks;
 
 double microseconds_of(Duration duration) { return static_cast<double>(duration.count()) / 1e3; }
 

@@ -44,23 +44,19 @@ class Play {
     cluster_.observer = &transcript_;
   }
 
-  // Programs keep a rank open that has failed, so that what the library itself does is seen. `edit` changes the
-  // configuration; a second process of a rank has another `name` than the first.
-  template <typename Edit>
-  std::size_t start_with(std::uint32_t rank, Edit edit, Duration wait = {}, const std::string& name = {}) {
-    node::Config config = config_of(job_, rank, hosts_, cluster_.random());
-    config.blob = Slice::copy("blob of " + std::to_string(rank));
-    config.start_timeout = kStartTimeout;
-    const std::uint32_t host = rank / job_.ranks_per_host;
-    edit(config);
-    transcript_.name_next(name.empty() ? "rank " + std::to_string(rank) : name);
-    const std::size_t process = cluster_.add(std::move(config), machine(host), wait);
-    cluster_.keep_open(process);
-    return process;
+  void start(std::uint32_t rank, Duration wait = {}) {
+    add(config(rank), rank / job_.ranks_per_host, wait, "rank " + std::to_string(rank));
   }
-  std::size_t start(std::uint32_t rank, Duration wait = {}) {
-    return start_with(
-        rank, [](node::Config&) {}, wait);
+  void start_with_secret(std::uint32_t rank, const std::string& secret) {
+    node::Config own = config(rank);
+    own.secret = secret;
+    add(std::move(own), rank / job_.ranks_per_host, {}, "rank " + std::to_string(rank));
+  }
+  // A second process of the rank, on another host.
+  void start_twin(std::uint32_t rank, std::uint32_t host, Duration wait) {
+    node::Config own = config(rank);
+    own.host_name = own.host_key = "host-" + std::to_string(host);
+    add(std::move(own), host, wait, "rank " + std::to_string(rank) + " (twin)");
   }
   // Process i is rank i.
   void start_all(Duration apart = {}) {
@@ -99,6 +95,17 @@ class Play {
   bool broke_its_contract() const { return !cluster_.faults().empty(); }
 
  private:
+  node::Config config(std::uint32_t rank) {
+    node::Config own = config_of(job_, rank, hosts_, cluster_.random());
+    own.blob = Slice::copy("blob of " + std::to_string(rank));
+    own.start_timeout = kStartTimeout;
+    return own;
+  }
+  // Programs keep a rank open that has failed, so that what the library itself does is seen.
+  void add(node::Config own, std::uint32_t host, Duration wait, const std::string& name) {
+    transcript_.name_next(name);
+    cluster_.keep_open(cluster_.add(std::move(own), machine(host), wait));
+  }
   template <typename Test>
   bool all(Test test) const {
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
@@ -180,8 +187,7 @@ void parent_out_of_reach(Play& play) {
 void duplicate_rank(Play& play) {
   play.start(0);
   play.start(1, milliseconds(1));
-  play.start_with(
-      1, [](node::Config& config) { config.host_name = config.host_key = "host-9"; }, milliseconds(2), "rank 1 (twin)");
+  play.start_twin(1, 9, milliseconds(2));
   play.start(2, milliseconds(5));
   play.run_until("rank 2", "has formed");
   play.close_all();
@@ -189,7 +195,7 @@ void duplicate_rank(Play& play) {
 
 void wrong_secret(Play& play) {
   play.start(0);
-  play.start_with(1, [](node::Config& config) { config.secret = "another secret"; });
+  play.start_with_secret(1, "another secret");
   play.start(2, milliseconds(1));
 }
 
