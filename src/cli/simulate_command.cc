@@ -311,11 +311,11 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
   simulate->add_option("--seed", options.seed, "Of everything random")->type_name("S")->capture_default_str();
   simulate->add_option("--costs", options.costs_file, "CPU costs as `banyan calibrate` writes them; else built-in ones")
       ->type_name("FILE");
+  simulate->add_flag("--json", options.json, "Print one line of JSON");
   simulate
       ->add_option("--trace", options.trace_file,
                    "Write what each rank does, and when, for ui.perfetto.dev; of more than 256 ranks some")
       ->type_name("FILE");
-  simulate->add_flag("--json", options.json, "Print one line of JSON");
   return simulate;
 }
 

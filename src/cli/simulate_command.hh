@@ -30,8 +30,8 @@ struct SimulateOptions {
   std::uint32_t blob_bytes = 128;
   std::uint64_t seed = 1;
   std::string costs_file;
-  std::string trace_file;  // none if empty
   bool json = false;
+  std::string trace_file;  // none if empty
 };
 
 // Adds the subcommand; parsing fills `options`, which must live as long as the application.

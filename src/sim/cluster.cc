@@ -106,9 +106,9 @@ const node::Completion* Cluster::result(std::size_t i, CallId id) const {
 
 void Cluster::kill(std::size_t i) {
   processes_[i].alive = false;
-  if (observer != nullptr) observer->on_kill(now_, static_cast<std::uint32_t>(i));
   clear_inbox(static_cast<std::uint32_t>(i));
   close_all(static_cast<std::uint32_t>(i), [this] { return random_.below(2) == 0; });
+  if (observer != nullptr) observer->on_kill(now_, static_cast<std::uint32_t>(i));
 }
 
 void Cluster::exit(std::uint32_t i) {
@@ -448,12 +448,12 @@ void Cluster::on(std::uint32_t i, node::effect::Notice& notice) { processes_[i].
 
 void Cluster::on(std::uint32_t i, node::Completion& completion) {
   Process& process = processes_[i];
-  if (observer != nullptr) observer->on_completion(clock_, i, completion);
   if (process.closing == completion.id && std::holds_alternative<Payload>(completion.result)) {
     process.closed = !process.failed;
     // The driver lets go of the engine there and then, of what it had handed over a little later.
     at(clock_ + network_.hesitation(), [this, i] { exit(i); });
   }
+  if (observer != nullptr) observer->on_completion(clock_, i, completion);
   if (on_completion) return on_completion(i, clock_, completion);
   if (!process.completions.emplace(completion.id, completion).second) fault(i, "completes a call twice");
 }

@@ -76,6 +76,22 @@ class Simulate(unittest.TestCase):
                 self.assertEqual(ended.stdout, "")
 
 
+class Calibrate(unittest.TestCase):
+    def test_what_it_measures_is_what_simulate_takes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "costs.json"
+            ended = banyan("calibrate", "--output", path)
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+            costs = json.loads(path.read_text())
+            for known in ("measured_by", "date", "processor", "kernel"):
+                self.assertIn(known, costs)
+            self.assertGreater(costs["start"], costs["read_local"])
+            self.assertGreater(costs["read_local"], 0)
+            dear = {**costs, "start": costs["start"] + 50_000_000}
+            path.write_text(json.dumps(dear))
+            self.assertGreater(simulate("-n", 8, "--costs", path)["formed_ms"], 50)
+
+
 class Trace(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -151,22 +167,6 @@ class Trace(unittest.TestCase):
                 self.assertIn(words, ended.stderr)
                 self.assertEqual(ended.stdout, "")
         self.assertFalse(self.path.exists())
-
-
-class Calibrate(unittest.TestCase):
-    def test_what_it_measures_is_what_simulate_takes(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "costs.json"
-            ended = banyan("calibrate", "--output", path)
-            self.assertEqual(ended.returncode, 0, ended.stderr)
-            costs = json.loads(path.read_text())
-            for known in ("measured_by", "date", "processor", "kernel"):
-                self.assertIn(known, costs)
-            self.assertGreater(costs["start"], costs["read_local"])
-            self.assertGreater(costs["read_local"], 0)
-            dear = {**costs, "start": costs["start"] + 50_000_000}
-            path.write_text(json.dumps(dear))
-            self.assertGreater(simulate("-n", 8, "--costs", path)["formed_ms"], 50)
 
 
 if __name__ == "__main__":
