@@ -19,6 +19,7 @@
 #include "sim/costs_file.hh"
 #include "sim/measurement.hh"
 #include "sim/star_ring.hh"
+#include "sim/trace.hh"
 
 namespace banyan::cli {
 namespace {
@@ -225,6 +226,31 @@ const Scheme* scheme_of(const SimulateOptions& options) {
   throw Error(kExitBadInput, fmt::format("--scheme must be one of {}, not '{}'", known, options.scheme));
 }
 
+sim::TraceFile trace_file_of(const SimulateOptions& options) {
+  try {
+    return sim::TraceFile(options.trace_file);
+  } catch (const std::exception& error) {
+    throw Error(kExitBadInput, error.what());
+  }
+}
+
+// The trace's file is made before the job begins, so that a bad name costs no time; it is written however the job ends.
+sim::Measurement measure_with_trace(const SimulateOptions& options, const sim::JobOptions& job,
+                                    const sim::ClusterOptions& cluster) {
+  const auto phase = [](const char*) {};
+  if (options.trace_file.empty()) return sim::measure(job, cluster, options.seed, phase);
+  sim::TraceFile file = trace_file_of(options);
+  sim::Trace trace(job);
+  try {
+    sim::Measurement found = sim::measure(job, cluster, options.seed, phase, &trace);
+    trace.write(file);
+    return found;
+  } catch (const sim::Unfinished&) {
+    trace.write(file);
+    throw;
+  }
+}
+
 }  // namespace
 
 CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) {
@@ -292,13 +318,20 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
                    "rank 17 running after 200us' (docs/testing.md), or 'random': up to three faults by --seed")
       ->type_name("FILE|random");
   simulate->add_flag("--json", options.json, "Print one line of JSON");
+  simulate
+      ->add_option("--trace", options.trace_file,
+                   "Write what each rank does, and when, for ui.perfetto.dev; of more than 256 ranks some")
+      ->type_name("FILE");
   return simulate;
 }
 
 int simulate_command(const SimulateOptions& options) {
   const sim::JobOptions job = job_of(options);
   const sim::ClusterOptions cluster = cluster_of(options);
-  if (!options.faults.empty()) return simulate_faults(options, job, cluster);
+  if (!options.faults.empty()) {
+    if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows jobs without --faults");
+    return simulate_faults(options, job, cluster);
+  }
   if (!options.ranks) throw Error(kExitBadInput, "--ranks is required");
   const auto begin = std::chrono::steady_clock::now();
   const auto facts = [&] {
@@ -306,12 +339,13 @@ int simulate_command(const SimulateOptions& options) {
     return Facts{wall.count(), peak_rss_mib()};
   };
   if (const Scheme* scheme = scheme_of(options)) {
+    if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows --scheme banyan alone");
     const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
     print_star_ring(options, job, found, facts());
     return 0;
   }
   try {
-    const sim::Measurement found = sim::measure(job, cluster, options.seed, [](const char*) {});
+    const sim::Measurement found = measure_with_trace(options, job, cluster);
     options.json ? print_json(job, found, facts()) : print_table(job, found, facts());
   } catch (const sim::Unfinished& error) {
     throw Error(1, fmt::format("{} (seed {})", error.what(), options.seed));

@@ -33,6 +33,7 @@ struct SimulateOptions {
   std::string costs_file;
   std::string faults;  // a file, or "random"
   bool json = false;
+  std::string trace_file;  // none if empty
 };
 
 // Adds the subcommand; parsing fills `options`, which must live as long as the application.

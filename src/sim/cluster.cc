@@ -109,6 +109,7 @@ void Cluster::kill(std::size_t i) {
   ++milestones_;
   clear_inbox(static_cast<std::uint32_t>(i));
   close_all(static_cast<std::uint32_t>(i), [this] { return random_.below(2) == 0; });
+  if (observer != nullptr) observer->on_kill(now_, static_cast<std::uint32_t>(i));
 }
 
 void Cluster::exit(std::uint32_t i) {
@@ -313,12 +314,19 @@ void Cluster::feed(std::uint32_t i, engine::Input input) {
   mix((std::uint64_t{i} << 8) | input.index());
   if (const auto* received = std::get_if<engine::input::BytesReceived>(&input)) mix(received->bytes.size());
   if (enclosed != nullptr) mix(enclosed->bytes.size());
+  if (observer != nullptr) show(i, input);
   process.engine->handle(clock_, std::move(input));
   for (;;) {
     engine::Output output = process.engine->poll();
     std::visit([&](auto& some) { on(i, some); }, output);
     if (std::holds_alternative<engine::output::Wait>(output)) return;
   }
+}
+
+// What an observer hears of inputs: those that come from no other process.
+void Cluster::show(std::uint32_t i, const engine::Input& input) const {
+  if (std::holds_alternative<engine::input::Start>(input)) observer->on_start(clock_, i);
+  if (const auto* call = std::get_if<node::Call>(&input)) observer->on_call(clock_, i, *call);
 }
 
 void Cluster::on(std::uint32_t i, engine::output::Wait& wait) {
@@ -366,12 +374,16 @@ void Cluster::on(std::uint32_t i, engine::output::Close& close) {
   const auto [connection, side] = found->second;
   states_[i].links.erase(found);
   spend(i, options_.costs.close);
-  if (connection == kNone) return;
+  if (connection == kNone) {
+    if (observer != nullptr) observer->on_close(clock_, i, close.link, kStranger);
+    return;
+  }
   if (close.abandon) {
     connections_[connection].half[side].batch = {};
   } else {
     write(i, connection, side);
   }
+  if (observer != nullptr) observer->on_close(clock_, i, close.link, connections_[connection].half[1 - side].process);
   hang_up(connection, side, clock_, close.abandon);
 }
 
@@ -387,6 +399,10 @@ void Cluster::on(std::uint32_t i, node::effect::Connect& connect) {
   if (!states_[i].links.emplace(connect.link, End{}).second) fault(i, "uses a link id twice");
   const bool local = connect.target == node::Target::local;
   spend(i, local ? options_.costs.connect_local : options_.costs.connect_tcp);
+  if (observer != nullptr) {
+    const Bound* to = listener_at(i, connect);
+    observer->on_connect(clock_, i, connect, to == nullptr ? kStranger : to->process);
+  }
   at(clock_ + network_.hesitation(), [this, i, connect] { open(i, connect); });
 }
 
@@ -414,6 +430,7 @@ void Cluster::on(std::uint32_t i, node::effect::Formed& formed) {
   ++milestones_;
   process.table = formed.table;
   process.formed_at = clock_;
+  if (observer != nullptr) observer->on_formed(clock_, i);
   spend(i, options_.costs.formed);
 }
 
@@ -422,6 +439,7 @@ void Cluster::on(std::uint32_t i, node::effect::Failed& failed) {
   if (process.failed) fault(i, "fails twice");
   ++milestones_;
   process.failed = failed.failure;
+  if (observer != nullptr) observer->on_failed(clock_, i, failed.failure);
   // Half of the programs let the exception end them, which closes the rank.
   if (random_.below(2) == 0 || process.closing || process.kept_open) return;
   at(clock_ + network_.hesitation(), [this, i] {
@@ -439,6 +457,7 @@ void Cluster::on(std::uint32_t i, node::Completion& completion) {
     // The driver lets go of the engine there and then, of what it had handed over a little later.
     at(clock_ + network_.hesitation(), [this, i] { exit(i); });
   }
+  if (observer != nullptr) observer->on_completion(clock_, i, completion);
   if (on_completion) return on_completion(i, clock_, completion);
   if (!process.completions.emplace(completion.id, completion).second) fault(i, "completes a call twice");
 }
@@ -490,13 +509,19 @@ bool Cluster::wants(std::uint32_t i, LinkId link) const {
   return exists(i) && found != states_[i].links.end() && found->second.connection == kNone;
 }
 
-// Who listens where the connection goes to, and whether the way there is open.
-Cluster::Way Cluster::find(std::uint32_t i, const node::effect::Connect& connect) const {
+// Who listens where the connection goes to; null: nobody.
+const Cluster::Bound* Cluster::listener_at(std::uint32_t i, const node::effect::Connect& connect) const {
   const std::string& name =
       connect.target == node::Target::host ? processes_[i].config.hosts[connect.host_index] : connect.name;
   const auto found = bound_.find(key(i, connect.target, connect.endpoint, name));
-  if (found == bound_.end()) return {Path::refused, {}};
-  const Bound& to = found->second;
+  return found == bound_.end() ? nullptr : &found->second;
+}
+
+// The same, and whether the way there is open.
+Cluster::Way Cluster::find(std::uint32_t i, const node::effect::Connect& connect) const {
+  const Bound* listener = listener_at(i, connect);
+  if (listener == nullptr) return {Path::refused, {}};
+  const Bound& to = *listener;
   if (to.process == kStranger) return {Path::mute, to};
   return {path ? path(i, to.process, connect.target) : Path::open, to};
 }
@@ -504,6 +529,7 @@ Cluster::Way Cluster::find(std::uint32_t i, const node::effect::Connect& connect
 void Cluster::refuse(std::uint32_t i, LinkId link) {
   if (!wants(i, link)) return;
   states_[i].links.erase(link);
+  if (observer != nullptr) observer->on_refused(now_, i, link);
   give(i, engine::input::ConnectFailed{link, "connection refused"});
 }
 
@@ -694,6 +720,8 @@ void Cluster::send(std::uint32_t number, std::uint32_t to_side, Time time, Paylo
   const std::uint32_t here = from.process == kStranger ? there : states_[from.process].host;
   to.last_arrival =
       std::max(to.last_arrival, network_.arrival(after_weather(time, here, there), here, there, bytes.size()));
+  if (observer != nullptr && !bytes.empty())
+    observer->on_send({time, to.last_arrival, from.process, to.process}, bytes);
   to.unread += bytes.size();
   to.flight.push(std::move(bytes));
   ++connection.pins;
@@ -734,6 +762,7 @@ void Cluster::read(std::uint32_t i, std::uint32_t number, std::uint32_t side) {
     half.open = false;
     states_[i].links.erase(half.link);
     spend(i, options_.costs.close);
+    if (observer != nullptr) observer->on_closed(clock_, i, connection.half[1 - side].process);
     if (half.link != kNoLink) feed(i, engine::input::Closed{half.link, "connection closed by the peer"});
     return;
   }

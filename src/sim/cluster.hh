@@ -28,6 +28,7 @@
 #include "sim/event_queue.hh"
 #include "sim/fifo.hh"
 #include "sim/network.hh"
+#include "sim/observer.hh"
 
 namespace banyan::sim {
 
@@ -130,6 +131,8 @@ class Cluster {
   bool records_handshakes = false;
   // Hears of each completion instead of Process::completions, if set.
   std::function<void(std::size_t i, Time now, const node::Completion&)> on_completion;
+  // Watches, if set.
+  Observer* observer = nullptr;
 
   // Runs until `done`, or the events end, or `limit` has come; says whether it is done.
   template <typename Done>
@@ -182,7 +185,6 @@ class Cluster {
   void squat_rendezvous();
 
  private:
-  static constexpr std::uint32_t kStranger = UINT32_MAX;
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   struct Beside {
@@ -289,6 +291,7 @@ class Cluster {
 
   // --- the engine's two doors ---
   void feed(std::uint32_t i, engine::Input input);
+  void show(std::uint32_t i, const engine::Input& input) const;
   void on(std::uint32_t i, engine::output::Wait& wait);
   void on(std::uint32_t i, engine::output::Transmit& transmit);
   void on(std::uint32_t i, engine::output::Close& close);
@@ -312,6 +315,7 @@ class Cluster {
   std::uint32_t& queue_of(const Bound& to) {
     return states_[to.process].accept_queue[static_cast<std::size_t>(to.listener)];
   }
+  const Bound* listener_at(std::uint32_t i, const node::effect::Connect& connect) const;
   Way find(std::uint32_t i, const node::effect::Connect& connect) const;
   bool wants(std::uint32_t i, LinkId link) const;
   void open(std::uint32_t i, const node::effect::Connect& connect);

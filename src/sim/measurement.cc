@@ -18,7 +18,9 @@ double milliseconds_of(Duration duration) { return static_cast<double>(duration.
 
 class Run {
  public:
-  Run(const JobOptions& job, const ClusterOptions& options, std::uint64_t seed) : job_(job), cluster_(options, seed) {
+  Run(const JobOptions& job, const ClusterOptions& options, std::uint64_t seed, Observer* observer)
+      : job_(job), cluster_(options, seed) {
+    cluster_.observer = observer;
     cluster_.on_completion = [this](std::size_t i, Time now, const node::Completion& completion) {
       if (const auto* failure = std::get_if<Failure>(&completion.result)) fail(i, *failure);
       last_ = std::max(last_, now);
@@ -149,8 +151,8 @@ class Run {
 }  // namespace
 
 Measurement measure(const JobOptions& job, const ClusterOptions& cluster, std::uint64_t seed,
-                    const std::function<void(const char*)>& phase) {
-  return Run(job, cluster, seed).measure(phase);
+                    const std::function<void(const char*)>& phase, Observer* observer) {
+  return Run(job, cluster, seed, observer).measure(phase);
 }
 
 }  // namespace banyan::sim

@@ -48,8 +48,8 @@ class Unfinished : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// `phase` hears the name of each as it begins. Throws Unfinished.
+// `phase` hears the name of each as it begins; `observer`, if any, watches the cluster. Throws Unfinished.
 Measurement measure(const JobOptions& job, const ClusterOptions& cluster, std::uint64_t seed,
-                    const std::function<void(const char*)>& phase);
+                    const std::function<void(const char*)>& phase, Observer* observer = nullptr);
 
 }  // namespace banyan::sim

@@ -1,5 +1,6 @@
 """`banyan simulate` and `banyan calibrate` as a user runs them."""
 
+import collections
 import json
 import os
 import pathlib
@@ -177,6 +178,83 @@ class Calibrate(unittest.TestCase):
             dear = {**costs, "start": costs["start"] + 50_000_000}
             path.write_text(json.dumps(dear))
             self.assertGreater(simulate("-n", 8, "--costs", path)["formed_ms"], 50)
+
+
+class Trace(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "trace.json"
+
+    def trace(self, *arguments):
+        found = simulate(*arguments, "--trace", self.path)
+        return found, json.loads(self.path.read_text())
+
+    def test_every_rank_has_a_track_on_its_host(self):
+        found, trace = self.trace("-n", 24, "--ranks-per-host", 4)
+        self.assertEqual(found["digest"], simulate("-n", 24, "--ranks-per-host", 4)["digest"])
+        named = {(event["pid"], event["tid"]): event["args"]["name"]
+                 for event in trace["traceEvents"] if event["name"] == "thread_name"}
+        self.assertEqual(named, {(rank // 4, rank): f"rank {rank}" for rank in range(24)})
+        hosts = {event["pid"]: event["args"]["name"]
+                 for event in trace["traceEvents"] if event["name"] == "process_name"}
+        self.assertEqual(hosts, {host: f"host {host}" for host in range(6)})
+        self.assertEqual({(event["pid"], event["tid"]) for event in trace["traceEvents"]}, named.keys())
+
+    def test_events_stand_in_order_of_time(self):
+        _, trace = self.trace("-n", 24, "--ranks-per-host", 4, "--jitter-us", 20)
+        times = [event["ts"] for event in trace["traceEvents"] if event["ph"] != "M"]
+        self.assertGreaterEqual(times[0], 0)
+        self.assertEqual(times, sorted(times))
+
+    def test_phases_follow_each_other_and_hold_the_collectives(self):
+        _, trace = self.trace("-n", 24, "--ranks-per-host", 4, "--arrival-ms", 1)
+        slices = collections.defaultdict(dict)
+        for event in trace["traceEvents"]:
+            if event["ph"] == "X":
+                self.assertNotIn(event["name"], slices[event["tid"]])
+                slices[event["tid"]][event["name"]] = (event["ts"], event["ts"] + event["dur"])
+        self.assertEqual(len(slices), 24)
+        for rank, named in slices.items():
+            with self.subTest(rank=rank):
+                joined, registered, formed = (named.pop(phase) for phase in ("join", "register", "formed"))
+                self.assertAlmostEqual(joined[1], registered[0])
+                self.assertAlmostEqual(registered[1], formed[0])
+                self.assertEqual(list(named), ["barrier", "allgather", "broadcast"])
+                before = formed[0]
+                for begin, end in named.values():
+                    self.assertLessEqual(before, begin + 1e-6)
+                    before = end
+                self.assertLessEqual(before, formed[1] + 1e-6)
+
+    def test_every_message_leaves_one_track_and_arrives_on_another(self):
+        _, trace = self.trace("-n", 24, "--ranks-per-host", 4)
+        begins, ends = ({event["id"]: event for event in trace["traceEvents"] if event["ph"] == kind} for kind in "sf")
+        self.assertEqual(begins.keys(), ends.keys())
+        self.assertGreater(len(begins), 100)
+        for number, begin in begins.items():
+            self.assertLessEqual(begin["ts"], ends[number]["ts"])
+            self.assertNotEqual(begin["tid"], ends[number]["tid"])
+        self.assertLessEqual({"hello", "records", "table_chunk", "collective"},
+                             {event["name"] for event in begins.values()})
+
+    def test_a_large_job_is_sampled(self):
+        _, trace = self.trace("-n", 3000)
+        tracks = {event["tid"] for event in trace["traceEvents"]}
+        self.assertIn(0, tracks)
+        self.assertLessEqual(len(tracks), 256)
+        self.assertEqual(trace["otherData"]["tracks"], len(tracks))
+
+    def test_what_can_not_be_traced_is_refused(self):
+        for arguments, words in ((("--trace", "/no/such/folder/trace.json"),
+                                  "can't write the trace file /no/such/folder/trace.json: No such file or directory"),
+                                 (("--trace", self.path, "--scheme", "star-ring"), "--trace shows --scheme banyan alone")):
+            with self.subTest(arguments=arguments):
+                ended = banyan("simulate", "-n", 8, *arguments)
+                self.assertEqual(ended.returncode, 2, ended.stderr)
+                self.assertIn(words, ended.stderr)
+                self.assertEqual(ended.stdout, "")
+        self.assertFalse(self.path.exists())
 
 
 if __name__ == "__main__":

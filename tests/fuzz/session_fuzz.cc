@@ -98,11 +98,13 @@ class Stage {
     config.fan_out = 2 + (shape >> 5 & 1);
     config.use_local_links = (shape & 64) != 0;
     config.rendezvous = "rendezvous:1";
+    config.shares_memory = (shape & 128) != 0;
+    config.limits.enclose_bytes = 1;
     return config;
   }
 
   void operation() {
-    switch (choices_.below(13)) {
+    switch (choices_.below(14)) {
       case 0: return connect_to_engine();
       case 1: return any_frame();
       case 2: return join();
@@ -116,6 +118,7 @@ class Stage {
       case 10: return drain();
       case 11: return any_bytes();
       case 12: return call(node::Close{});
+      case 13: return enclose();
     }
   }
 
@@ -138,7 +141,7 @@ class Stage {
     Writer writer;
     writer.number(static_cast<std::uint32_t>(body.size()));
     writer.number(kind);
-    writer.number(std::uint8_t{0});
+    writer.number(choices_.below(8) == 0 ? wire::kEnclosesFlag : std::uint8_t{0});
     writer.number(std::uint16_t{0});
     writer.number(epoch.term);
     writer.number(epoch.number);
@@ -146,6 +149,11 @@ class Stage {
     Payload frame(std::move(writer).finish());
     frame.append(Slice::copy(body));
     say(link, frame);
+  }
+  // Memory that is shared, mostly before a frame that should have it.
+  void enclose() {
+    feed(engine::input::Enclosed{chosen_link(), Payload::copy(choices_.bytes(1024))});
+    if (choices_.below(2) == 0) any_frame();
   }
   void any_bytes() { say(chosen_link(), Payload::copy(choices_.bytes(1024))); }
 
