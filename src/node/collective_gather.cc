@@ -28,7 +28,7 @@ void GatherAlgorithm::start(Collective call) {
 
 void GatherAlgorithm::before_vote(std::uint64_t bytes) {
   voted_ = true;
-  announced_ = bytes;
+  announced_ = for_everyone() ? bytes : 0;
   flush(kNoLink);
 }
 

@@ -122,6 +122,16 @@ TEST(HostilePeer, nobody_but_the_leader_of_this_host_shares_memory_with_it) {
   EXPECT_FALSE(node.on_frame(Time{}, link, enclosing(wire::Status{0, {}, {}})));
 }
 
+TEST(HostilePeer, a_rank_that_comes_over_the_network_is_none_of_this_host) {
+  Root root(3);
+  root.node.effects().take();
+  constexpr LinkId kLink{2};
+  root.node.on_authenticated(Time{}, kLink, {wire::Role::local, Rank{2}, Incarnation{102}, {}}, true, somewhere());
+  const auto effects = root.node.effects().take();
+  ASSERT_EQ(effects.size(), 1u);
+  EXPECT_EQ(std::get<effect::Refuse>(effects[0]).link, kLink);
+}
+
 TEST(HostilePeer, ranks_beyond_the_world_are_refused_wherever_they_are_named) {
   const Failure boo{FailureCode::rank_lost, Phase::running, RankSet::single(Rank{4'000'000}), {}, "boo"};
   Root forming(8);

@@ -81,6 +81,14 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
                               " is already in this job, which has formed; jobs that are open at the same time need "
                               "ids of their own (BANYAN_JOB_ID)"});
   }
+  // The host's own name is a Unix socket's: what comes from elsewhere shares no memory with this process.
+  if (peer.role == wire::Role::local && local.known()) {
+    return refuse(link, Failure{FailureCode::protocol,
+                                Phase::join,
+                                RankSet::single(peer.rank),
+                                {},
+                                "a rank of another host calls itself one of this host"});
+  }
   if (own_rank) return refuse_duplicate(link, second_process(Phase::join, peer.rank, config_.host_name));
   if (const auto [latest, first] = latest_.try_emplace(peer.rank, link); !first) {
     const LinkId before = std::exchange(latest->second, link);
@@ -158,6 +166,9 @@ bool Node::on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame
   switch (frame.kind) {
     case Kind::collective: {
       const auto message = wire::decode_with_tail<wire::Collective>(frame.body);
+      // A whole stream, and nothing that would be copied before its size is looked at.
+      if (message && frame.encloses && !(message->message.part == wire::Part::data && message->message.offset == 0))
+        return false;
       return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
     }
     case Kind::data:

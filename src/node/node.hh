@@ -119,7 +119,9 @@ class Node {
   void flush_records();
   void send_status(Time now);
   void commit(Time now);
-  bool encloses_table(std::uint64_t bytes) const { return bytes >= config_.enclose_bytes(); }
+  bool encloses_table(std::uint64_t bytes) const {
+    return bytes >= config_.enclose_bytes() && bytes <= kMaxMessageBytes;
+  }
   void send_table(const wire::Table& table, const Digest& digest, Below below);
   bool on_table_chunk(Time now, LinkId link, const wire::Frame& frame);
   void form(Time now, std::shared_ptr<const wire::Table> table);

@@ -65,7 +65,8 @@ Session Session::initiate(const Identity& identity, wire::Role role, Rank to, co
 Session Session::respond(const Identity& identity, const wire::Nonce& nonce) { return Session(identity, false, nonce); }
 
 bool Session::enclose(Payload bytes) {
-  if (!proven_ || decoder_.enclosures() >= kMostEnclosures) return false;
+  if (!proven_ || !initiator_ || decoder_.enclosures() >= kMostEnclosures || bytes.size() > kMaxMessageBytes)
+    return false;
   decoder_.enclose(std::move(bytes));
   return true;
 }

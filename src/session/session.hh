@@ -58,7 +58,8 @@ class Session {
   static Session respond(const Identity& identity, const wire::Nonce& nonce);
 
   void push(Slice bytes) { decoder_.push(std::move(bytes)); }
-  // What a frame that is still to come encloses. False: not from a stranger, and not so many.
+  // What a frame that is still to come encloses. False: not from a stranger or one that has called this side, not so
+  // many, not so large.
   bool enclose(Payload bytes);
   // The next thing that the bytes pushed so far mean; monostate: nothing until more come.
   Event poll();

@@ -70,8 +70,10 @@ std::variant<std::monostate, Frame, FrameError> FrameDecoder::cut_next() {
   if (kFrameHeaderBytes + length > limit_) return FrameError::too_long;
   if ((flags & ~kEnclosesFlag) != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
   if (to_string(frame.kind) == nullptr) return FrameError::unknown_kind;
-  if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
   frame.encloses = flags == kEnclosesFlag;
+  if (frame.encloses && frame.kind != Kind::table_chunk && frame.kind != Kind::collective)
+    return FrameError::reserved_bits_set;
+  if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
   if (frame.encloses && enclosures_.empty()) return FrameError::nothing_enclosed;
   frame.body = in_few_slices(pending_.part(kFrameHeaderBytes, length));
   if (frame.encloses) {

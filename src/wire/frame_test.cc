@@ -78,8 +78,14 @@ TEST(FrameDecoder, however_the_bytes_are_cut_or_joined_the_same_frames_come_out)
   }
 }
 
+// Of a kind that may enclose.
+struct BlankCollective {
+  static constexpr Kind kKind = Kind::collective;
+  void write(Writer&) const {}
+};
+
 TEST(FrameDecoder, what_frames_enclose_is_joined_to_their_bodies_in_order) {
-  const Payload enclosing = encode(Blank{}, Epoch{}, {}, kEnclosesFlag);
+  const Payload enclosing = encode(BlankCollective{}, Epoch{}, {}, kEnclosesFlag);
   const Payload first = Payload::copy("the first");
   FrameDecoder decoder(kMaxFrameBytes);
   decoder.enclose(first);
@@ -153,6 +159,7 @@ TEST(FrameDecoder, a_limit_below_the_header_lets_nothing_pass) {
 TEST(FrameDecoder, reserved_bits_and_unknown_kinds_are_refused) {
   for (std::size_t offset = 5; offset < 8; ++offset) {
     EXPECT_EQ(error_of(patched(frame_of(""), offset, 2)), FrameError::reserved_bits_set) << offset;
+    EXPECT_EQ(error_of(patched(frame_of(""), offset, 1)), FrameError::reserved_bits_set) << offset;
   }
   for (std::size_t offset = 16; offset < 32; ++offset) {
     EXPECT_EQ(error_of(patched(frame_of(""), offset, '\x80')), FrameError::reserved_bits_set) << offset;

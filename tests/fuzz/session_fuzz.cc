@@ -127,7 +127,8 @@ class Stage {
     const Rank rank{choices_.below(config_.world_size)};
     const auto listener = role == wire::Role::local ? node::Listener::local : node::Listener::network;
     adopted_ = kNoLink;
-    feed(engine::input::Accepted{token_ = next(token_), listener, somewhere(1), somewhere(2)});
+    const bool local = role == wire::Role::local && choices_.below(8) != 0;
+    feed(engine::input::Accepted{token_ = next(token_), listener, local ? Endpoint{} : somewhere(1), somewhere(2)});
     if (adopted_ == kNoLink) return;
     peers_.emplace(adopted_,
                    Peer{session::Session::initiate(identities_[raw(rank)], role, config_.rank, nonce()), rank});
@@ -331,6 +332,7 @@ class Stage {
     queued_[transmit.link] += transmit.bytes.size();
     const auto at = peers_.find(transmit.link);
     if (at == peers_.end()) return;
+    if (transmit.enclosure) at->second.session.enclose(*transmit.enclosure);
     at->second.session.push(transmit.bytes.flatten());
     for (;;) {
       const session::Event event = at->second.session.poll();

@@ -105,15 +105,21 @@ ssize_t Link::receive(std::span<std::byte> room, std::vector<Socket>& files) {
       files.emplace_back(file);
     }
   }
-  // More than there is room for: the kernel has closed them, and what they belonged to would be missed.
+  // There were more: too many, or this process has no descriptors left. What they belonged to would be missed.
   if ((message.msg_flags & MSG_CTRUNC) != 0) files.emplace_back();
   return received;
 }
 
 void Link::read_enclosures(std::vector<Socket> files) {
   const std::shared_ptr<Link> self = shared_from_this();
-  auto mapped = files.size() == 1 && files[0] ? map_memory_file(files[0])
-                                              : std::variant<Payload, std::string>("it passed too many files");
+  std::variant<Payload, std::string> mapped("it passed too many files");
+  if (files.size() == 1) {
+    if (files[0]) {
+      mapped = map_memory_file(files[0].get());
+    } else {
+      mapped = "memory that it shares can't be taken over: " + error_text(EMFILE);
+    }
+  }
   if (auto* bytes = std::get_if<Payload>(&mapped)) {
     runner_->feed(engine::input::Enclosed{id_, std::move(*bytes)});
   } else {
@@ -150,12 +156,21 @@ void Link::enqueue(const Payload& bytes, const wire::Enclosure& enclosure) {
   for (std::size_t i = 0; i < bytes.slice_count(); ++i) queue_.push_back({bytes.slice(i)});
   queued_ += bytes.size();
   if (!enclosure) return;
-  auto file = process_.memory_files.of(enclosure);
+  queue_[first].enclosure = enclosure;
+  make_file(queue_[first]);
+}
+
+// False: not now, or never.
+bool Link::make_file(Piece& piece) {
+  auto file = process_.memory_files.of(piece.enclosure);
   if (auto* made = std::get_if<std::shared_ptr<const MemoryFile>>(&file)) {
-    queue_[first].file = std::move(*made);
-  } else {
-    write_failed(std::get<int>(file));
+    piece.file = std::move(*made);
+    return true;
   }
+  const int error = std::get<int>(file);
+  crowded_ = error == EMFILE || error == ENFILE;
+  if (!crowded_) write_failed(error);
+  return false;
 }
 
 bool Link::flush() {
@@ -188,11 +203,12 @@ Task Link::write_loop([[maybe_unused]] std::shared_ptr<Link> self) {
 bool Link::write_some() {
   const std::size_t before = queued_;
   while (head_ < queue_.size()) {
+    if (queue_[head_].enclosure && !queue_[head_].file && !make_file(queue_[head_])) break;
     std::array<iovec, kSlicesPerWrite> parts;
     std::size_t count = 0;
     std::size_t offered = 0;
     for (std::size_t i = head_; i < queue_.size() && count < parts.size(); ++i, ++count) {
-      if (i > head_ && queue_[i].file) break;  // it goes with the first byte of a write
+      if (i > head_ && queue_[i].enclosure) break;  // it goes with the first byte of a write
       const std::size_t skip = i == head_ ? head_written_ : 0;
       // sendmsg only reads; iovec serves both directions.
       parts[count].iov_base = const_cast<std::byte*>(queue_[i].bytes.data()) + skip;
@@ -221,6 +237,7 @@ bool Link::write_some() {
       break;
     }
     queue_[head_].file.reset();
+    queue_[head_].enclosure.reset();
     consume(static_cast<std::size_t>(written));
     if (static_cast<std::size_t>(written) < offered) break;
   }

@@ -58,7 +58,8 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   enum class Read : std::uint8_t { more, drained, ended };
   struct Piece {
     Slice bytes;
-    std::shared_ptr<const MemoryFile> file{};  // passed with the first of the bytes
+    wire::Enclosure enclosure{};  // goes with the first of the bytes, as this file; none yet: no descriptor was left
+    std::shared_ptr<const MemoryFile> file{};
   };
 
   Task read_loop(std::shared_ptr<Link> self);
@@ -69,6 +70,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   void read_enclosures(std::vector<Socket> files);
   Read discard_once();
   bool write_some();
+  bool make_file(Piece& piece);
   void consume(std::size_t count);
   void write_failed(int error);
   void peer_closed(const std::string& reason);
@@ -89,7 +91,7 @@ class Link final : public std::enable_shared_from_this<Link>, private Alarm {
   ReceiveBlock block_;
 
   bool writing_ = false;                                 // the write loop runs
-  bool crowded_ = false;                                 // this user has too many files on their way to receivers
+  bool crowded_ = false;                                 // for want of descriptors an enclosure waits a moment
   bool unwritten_ = false;                               // closing, and counted in Process::unwritten_links
   std::optional<std::list<Link*>::iterator> lingering_;  // its place in Process::lingering
   std::string write_error_;

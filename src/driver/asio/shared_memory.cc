@@ -55,8 +55,11 @@ bool write_all(int file, const Payload& bytes) {
 }  // namespace
 
 bool can_share_memory() {
-  static const bool can =
-      std::holds_alternative<std::shared_ptr<const MemoryFile>>(MemoryFile::make(Payload::copy("?")));
+  static const bool can = [] {
+    const auto made = MemoryFile::make(Payload::copy("?"));
+    const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made);
+    return file != nullptr && std::holds_alternative<Payload>(map_memory_file((*file)->descriptor()));
+  }();
   return can;
 }
 
@@ -80,16 +83,18 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire:
   return made;
 }
 
-std::variant<Payload, std::string> map_memory_file(const Socket& file) {
+std::variant<Payload, std::string> map_memory_file(int file) {
   // Another kind of file has no seals at all; without them it could change while it is read, or end the process that
   // reads it.
-  if (const int seals = ::fcntl(file.get(), F_GET_SEALS); seals < 0 || (seals & kSeals) != kSeals)
+  if (const int seals = ::fcntl(file, F_GET_SEALS); seals < 0 || (seals & kSeals) != kSeals)
     return "it passed a file that is not sealed memory";
   struct stat facts {};
-  if (::fstat(file.get(), &facts) != 0) return error_text(errno);
+  if (::fstat(file, &facts) != 0) return error_text(errno);
   const auto size = static_cast<std::size_t>(facts.st_size);
   if (size == 0) return "it passed an empty file";
-  void* start = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+  // Private, since before Linux 6.7 no file that is sealed against writing can be mapped as shared. It is the same
+  // memory: nobody can write to it.
+  void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
   if (start == MAP_FAILED) return "its shared memory can't be mapped: " + error_text(errno);
   auto mapping = std::make_shared<const Mapping>(start, size);
   return Payload(Slice(std::move(mapping), Bytes(static_cast<const std::byte*>(start), size)));

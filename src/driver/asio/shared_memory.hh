@@ -36,6 +36,6 @@ class MemoryFiles {
 };
 
 // The bytes of a file that a peer has passed, which stay as they are; or why they are not to be had.
-std::variant<Payload, std::string> map_memory_file(const Socket& file);
+std::variant<Payload, std::string> map_memory_file(int file);
 
 }  // namespace banyan::driver
