@@ -78,7 +78,7 @@ std::variant<std::monostate, Frame, FrameError> FrameDecoder::cut_next() {
   frame.body = in_few_slices(pending_.part(kFrameHeaderBytes, length));
   if (frame.encloses) {
     frame.body.append(enclosures_.front());
-    enclosures_.pop_front();
+    enclosures_.erase(enclosures_.begin());
   }
   const std::size_t used = kFrameHeaderBytes + length;
   pending_ = pending_.part(used, pending_.size() - used);

@@ -12,10 +12,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "base/bytes.hh"
 #include "base/cursor.hh"
@@ -137,7 +137,7 @@ class FrameDecoder {
   std::variant<std::monostate, Frame, FrameError> cut_next();
 
   Payload pending_;
-  std::deque<Payload> enclosures_;
+  std::vector<Payload> enclosures_;  // few, and none on most links: an empty deque would cost each an allocation
   std::size_t limit_;
 };
 
