@@ -23,6 +23,14 @@ constexpr std::chrono::milliseconds kCrowdedPause{1};
 // Consumed slices are dropped from the front of the queue when there are this many.
 constexpr std::size_t kCompactAfter = 256;
 
+// Its descriptors are closed on return: whoever hears of the bytes, or of the link's end, finds none open.
+std::variant<Payload, std::string> map_single(std::vector<Socket> passed) {
+  const std::vector<Socket> files = std::move(passed);
+  if (files.size() != 1) return "it passed too many files";
+  if (!files[0]) return "memory that it shares can't be taken over: " + error_text(EMFILE);
+  return map_memory_file(files[0].get());
+}
+
 }  // namespace
 
 Link::Link(Process& process, EngineRunner& runner, LinkId id, Transport transport, Descriptor descriptor)
@@ -112,14 +120,7 @@ ssize_t Link::receive(std::span<std::byte> room, std::vector<Socket>& files) {
 
 void Link::read_enclosures(std::vector<Socket> files) {
   const std::shared_ptr<Link> self = shared_from_this();
-  std::variant<Payload, std::string> mapped("it passed too many files");
-  if (files.size() == 1) {
-    if (files[0]) {
-      mapped = map_memory_file(files[0].get());
-    } else {
-      mapped = "memory that it shares can't be taken over: " + error_text(EMFILE);
-    }
-  }
+  auto mapped = map_single(std::move(files));
   if (auto* bytes = std::get_if<Payload>(&mapped)) {
     runner_->feed(engine::input::Enclosed{id_, std::move(*bytes)});
   } else {
