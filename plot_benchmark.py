@@ -53,11 +53,15 @@ def draw(axes, samples, figure):
     axes.set_xlabel("ranks on one machine")
 
 
-# --- also for plot_simulated.py ---
+# --- also for plot_simulated.py and plot_validation.py ---
 
 
 def use_style():
     plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "banyan"})
+
+
+def plain_numbers():
+    return matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}")
 
 
 def make_log_log(axes, ranks):
@@ -65,7 +69,7 @@ def make_log_log(axes, ranks):
     axes.set_yscale("log")
     axes.set_xticks(ranks, [f"{n:,}" for n in ranks])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_formatter(plain_numbers())
     axes.grid(True, color="#e5e5e5")
 
 

@@ -2,64 +2,290 @@
 """Holds the simulation against real jobs on this machine: cold starts of N processes, measured and simulated.
 
 The costs are measured first, by `banyan calibrate`. Then, round after round, real jobs start: as one host, and as hosts of 8
-ranks each (`--ranks-per-host 8`, over TCP). The simulation gets as many cores as this machine has, no distance and no limit of
-bandwidth. Prints a table; a ratio above 1 means that the simulation is slower.
+ranks each (`--ranks-per-host 8`, over TCP); and, as root, with distance between the hosts: each is a network namespace, and
+`delaying_relay` is the network between them. The simulation gets as many cores as this machine has, no limit of bandwidth,
+and as distance what a packet takes through the relay, measured. A ratio above 1 means that the simulation is slower.
+
+    bench/validate_simulation.py                     10 rounds
+    bench/validate_simulation.py --report FILE       only prints the tables of a file
 """
 
 import argparse
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
+import secrets
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
-BIN = pathlib.Path(__file__).resolve().parents[1] / "build" / "bin"
+from measure_start import CLEAN, ROOT, machine, write
+
+NEAR_RANKS = 8  # of each host, where there is more than one and no distance
+PINGS = 200
+SO_TIMESTAMPNS = 35  # Python's socket module has no name for it
+CLONE_NEWNET = 0x40000000
+CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 def run(*command):
-    return subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True).stdout
+    words = [str(word) for word in command]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=CLEAN).stdout
 
 
-def measured_ms(ranks, ranks_per_host):
-    hosts = () if ranks_per_host == ranks else ("--ranks-per-host", ranks_per_host)
-    line = run(BIN / "banyan", "run", "-q", "-n", ranks, *hosts, "--no-prefix", "--", BIN / "start_benchmark", 0)
+def enter(namespace):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace.name)
+
+
+@contextlib.contextmanager
+def inside(path):
+    """Sockets made and processes started meanwhile belong to the network namespace."""
+    with open("/proc/self/ns/net", "rb") as home, open(path, "rb") as namespace:
+        enter(namespace)
+        try:
+            yield
+        finally:
+            enter(home)
+
+
+class Relay:
+    """The network between the namespaces `hosts`, each with its address, until it is closed."""
+
+    def __init__(self, build, hosts, latency_us, mtu):
+        numbers = {"hosts": hosts, "latency-us": latency_us, "mtu": mtu}
+        command = [build / "bin" / "delaying_relay", *(f"--{name}={value}" for name, value in numbers.items())]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line:  # it has said why
+            raise ChildProcessError(f"{command[0].name} ended with code {self.process.wait()}")
+        self.hosts = json.loads(line)["hosts"]
+
+    def counts(self):
+        """What it has carried since it was asked last."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def one_way_us(self):
+        """From a call of send to the other host's kernel, median: without what waking a receiver up takes."""
+        ends = []
+        for host in self.hosts[:2]:
+            with inside(host["namespace"]):
+                ends.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            ends[-1].bind((host["address"], 0))
+        sender, receiver = ends
+        receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        found = []
+        for _ in range(PINGS):
+            sent_ns = time.time_ns()
+            sender.sendto(b"?", receiver.getsockname())
+            ancillary = receiver.recvmsg(1, 64)[1]
+            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
+            found.append((seconds * 10**9 + nanoseconds - sent_ns) / 1e3)
+        for end in ends:
+            end.close()
+        return statistics.median(found)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measured_near_ms(build, shape):
+    binaries = build / "bin"
+    hosts = () if shape["hosts"] == 1 else ("--ranks-per-host", shape["ranks_per_host"])
+    line = run(binaries / "banyan", "run", "-q", "-n", shape["ranks"], *hosts, "--no-prefix", "--",
+               binaries / "start_benchmark", 0)
     return json.loads(line)["slowest_ms"]
 
 
-def simulated_ms(ranks, ranks_per_host, costs):
-    line = run(BIN / "banyan", "simulate", "--json", "-n", ranks, "--ranks-per-host", ranks_per_host, "--costs", costs,
-               "--one-machine", "--cores-per-host", os.cpu_count(), "--latency-us", 0, "--bandwidth-gbps", 0)
+def environment(shape, hosts, port):
+    """What `banyan run` would give to all ranks."""
+    common = {
+        "BANYAN_WORLD_SIZE": str(shape["ranks"]),
+        "BANYAN_LOCAL_SIZE": str(shape["ranks_per_host"]),
+        "BANYAN_RENDEZVOUS": f"{hosts[0]['address']}:{port}",
+        "BANYAN_JOB_ID": secrets.token_hex(16),
+        "BANYAN_SECRET": secrets.token_hex(32),
+    }
+    if shape["join"] == "computed":
+        common["BANYAN_HOSTS"] = ",".join(f"{host['address']}:{port}" for host in hosts)
+    return CLEAN | common
+
+
+def start_ranks(build, hosts, shape, port, started):
+    """Appends the processes to `started`, rank 0 first."""
+    common = environment(shape, hosts, port)
+    with inside(hosts[0]["namespace"]):
+        # The rendezvous listens before the first rank comes, as under `banyan run`.
+        listener = socket.create_server((hosts[0]["address"], port), backlog=4096)
+    for index, host in enumerate(hosts):
+        with inside(host["namespace"]):
+            for local_rank in range(shape["ranks_per_host"]):
+                own = {"BANYAN_RANK": str(len(started)), "BANYAN_LOCAL_RANK": str(local_rank)}
+                if shape["join"] == "computed":
+                    own["BANYAN_HOST_INDEX"] = str(index)
+                passed, output = [], subprocess.DEVNULL
+                if not started:
+                    own["BANYAN_RENDEZVOUS_FD"] = str(listener.fileno())
+                    passed, output = [listener.fileno()], subprocess.PIPE
+                started.append(subprocess.Popen([build / "bin" / "start_benchmark", "0"], env=common | own,
+                                                stdin=subprocess.DEVNULL, stdout=output, pass_fds=passed))
+    listener.close()
+
+
+def measured_distant_ms(build, relay, shape, port):
+    """Starting so many processes takes longer than the job; it begins when all have come to a barrier (shared_run.hh)."""
+    ranks = []
+    try:
+        start_ranks(build, relay.hosts[: shape["hosts"]], shape, port, ranks)
+        line = ranks[0].stdout.readline()
+        if any([rank.wait() for rank in ranks]):
+            raise ChildProcessError(f"a rank failed: {shape}")
+        return json.loads(line)["slowest_ms"]
+    finally:
+        for rank in ranks:
+            if rank.poll() is None:
+                rank.kill()
+                rank.wait()
+
+
+def simulated_ms(build, shape, costs, cores):
+    line = run(build / "bin" / "banyan", "simulate", "--json", "-n", shape["ranks"],
+               "--ranks-per-host", shape["ranks_per_host"], "--join", shape["join"], "--costs", costs,
+               "--one-machine", "--cores-per-host", cores, "--latency-us", shape["one_way_us"], "--bandwidth-gbps", 0)
     return json.loads(line)["formed_ms"]
+
+
+def new_shape(ranks, ranks_per_host, join="rendezvous", latency_us=0, one_way_us=0):
+    return {"ranks": ranks, "hosts": -(-ranks // ranks_per_host), "ranks_per_host": ranks_per_host, "join": join,
+            "latency_us": latency_us, "one_way_us": one_way_us, "measured_ms": [], "relay": []}
+
+
+def near_shapes(ranks_list):
+    """Hosts that are no distance apart, by `banyan run`."""
+    return [new_shape(ranks, ranks_per_host) for ranks in ranks_list
+            for ranks_per_host in dict.fromkeys((ranks, min(NEAR_RANKS, ranks)))]
+
+
+def distant_shapes(sizes, relays):
+    shapes = []
+    for latency_us, relay in relays.items():
+        one_way_us = relay.one_way_us()
+        shapes += [new_shape(hosts * ranks_per_host, ranks_per_host, join, latency_us, one_way_us)
+                   for hosts, ranks_per_host in sizes for join in ("rendezvous", "computed")]
+    return shapes
+
+
+def start_relays(arguments, cleanup):
+    """One for each latency; none, and a sentence, where they can't run."""
+    relays = {}
+    hosts = max((hosts for hosts, _ in arguments.distant), default=0)
+    try:
+        for latency_us in arguments.latencies_us if hosts else []:
+            relays[latency_us] = Relay(arguments.build, hosts, latency_us, arguments.mtu)
+            cleanup.callback(relays[latency_us].close)
+    except (OSError, ChildProcessError) as error:
+        print(f"Hosts with distance between them are left out, because the relay does not run: {error}", file=sys.stderr)
+        return {}
+    return relays
+
+
+def show(progress):
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
+
+
+def measure(arguments, shapes, relays):
+    port = 20000
+    for turn in range(arguments.rounds):
+        for shape in shapes:
+            show(f"round {turn + 1} of {arguments.rounds}: {shape['ranks']} ranks, {shape['latency_us']} us apart")
+            if relay := relays.get(shape["latency_us"]):
+                port += 1  # what the last job leaves behind is in nobody's way
+                relay.counts()
+                shape["measured_ms"].append(measured_distant_ms(arguments.build, relay, shape, port))
+                shape["relay"].append(relay.counts())
+            else:
+                shape["measured_ms"].append(measured_near_ms(arguments.build, shape))
+    show("")
+
+
+def figures(shape):
+    found = shape["measured_ms"]
+    median = statistics.median(found)
+    low, _, high = statistics.quantiles(found, n=4) if len(found) > 1 else (median, median, median)
+    return f"{median:.2f} | {low:.2f} - {high:.2f} | {shape['simulated_ms']:.2f} | {shape['simulated_ms'] / median:.2f}"
+
+
+def report(results):
+    """The tables of docs/benchmarks.md."""
+    print("; ".join(f"{key}: {value}" for key, value in results["machine"].items()) + "\n")
+    common = "measured, ms (median) | quartiles | simulated, ms | simulated / measured |"
+    print(f"| ranks | hosts | {common}\n|" + "---:|" * 6)
+    for shape in results["samples"]:
+        if not shape["latency_us"]:
+            print(f"| {shape['ranks']:,} | {shape['hosts']:,} | {figures(shape)} |")
+    distant = [shape for shape in results["samples"] if shape["latency_us"]]
+    if not distant:
+        return
+    print(f"\n| one way, us | through the relay, us | ranks | hosts | join | {common} relay: late, us | its CPU, ms |\n|"
+          + "---:|" * 4 + "---|" + "---:|" * 6)
+    for shape in distant:
+        late, cpu = (statistics.median(counts[key] for counts in shape["relay"]) for key in ("late_us_mean", "cpu_ms"))
+        print(f"| {shape['latency_us']:,} | {shape['one_way_us']:,.0f} | {shape['ranks']:,} | {shape['hosts']:,} | "
+              f"{shape['join']} | {figures(shape)} | {late:.0f} | {cpu:.1f} |")
+
+
+def whole_numbers(text, separator=","):
+    numbers = [int(word) for word in text.split(separator) if word]
+    if any(number < 1 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return numbers
+
+
+def sizes(text):
+    """8x1,64x8: pairs of hosts and ranks of each."""
+    found = [tuple(whole_numbers(word, "x")) for word in text.split(",") if word]
+    if any(len(pair) != 2 or pair[0] < 2 for pair in found):
+        raise argparse.ArgumentTypeError(f"{text}: HOSTSxRANKS, with two hosts or more")
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="the build folder")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--ranks", default="8,64,512,1024")
-    options = parser.parse_args()
-    shapes = [(ranks, per_host) for ranks in map(int, options.ranks.split(","))
-              for per_host in dict.fromkeys((ranks, min(8, ranks)))]
-    with tempfile.TemporaryDirectory() as folder:
-        costs = pathlib.Path(folder) / "costs.json"
-        run(BIN / "banyan", "calibrate", "--output", costs)
-        samples = {shape: [] for shape in shapes}
-        for number in range(options.rounds):
-            for shape in shapes:
-                if sys.stderr.isatty():
-                    print(f"\r\x1b[Kround {number + 1} of {options.rounds}: {shape[0]} ranks", end="", file=sys.stderr)
-                samples[shape].append(measured_ms(*shape))
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)
-        print("| ranks | hosts | measured, ms (median) | quartiles | simulated, ms | simulated / measured |")
-        print("|---:|---:|---:|---:|---:|---:|")
-        for (ranks, per_host), found in samples.items():
-            median = statistics.median(found)
-            low, _, high = statistics.quantiles(found, n=4) if len(found) > 1 else (median, median, median)
-            simulated = simulated_ms(ranks, per_host, costs)
-            print(f"| {ranks:,} | {-(-ranks // per_host):,} | {median:.2f} | {low:.2f} - {high:.2f} | {simulated:.2f} | "
-                  f"{simulated / median:.2f} |")
+    parser.add_argument("--ranks", type=whole_numbers, default="8,64,512,1024", help="of jobs without distance")
+    parser.add_argument("--distant", type=sizes, default="8x8,32x1,64x8", help="hosts x ranks of each, with distance")
+    parser.add_argument("--latencies-us", type=whole_numbers, default="100,1000,10000", help="one way between hosts")
+    parser.add_argument("--mtu", type=int, default=1500, help="of the network between the hosts")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench" / "results" / "validation.json")
+    parser.add_argument("--report", type=pathlib.Path, help="print the tables of this file and measure nothing")
+    arguments = parser.parse_args()
+    if arguments.report:
+        report(json.loads(arguments.report.read_text()))
+        return
+    facts = machine(arguments.build) | {"tcp": CONGESTION_CONTROL.read_text().strip()}
+    with contextlib.ExitStack() as cleanup:
+        costs = pathlib.Path(cleanup.enter_context(tempfile.TemporaryDirectory())) / "costs.json"
+        run(arguments.build / "bin" / "banyan", "calibrate", "--output", costs)
+        relays = start_relays(arguments, cleanup)
+        shapes = near_shapes(arguments.ranks) + distant_shapes(arguments.distant, relays)
+        measure(arguments, shapes, relays)
+        for shape in shapes:
+            shape["simulated_ms"] = simulated_ms(arguments.build, shape, costs, facts["cores"])
+    results = {"machine": facts, "settings": {"rounds": arguments.rounds, "mtu": arguments.mtu}, "samples": shapes}
+    write(arguments.out, results)
+    report(results)
 
 
 if __name__ == "__main__":
