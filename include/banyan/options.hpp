@@ -97,9 +97,10 @@ struct Options {
   // BANYAN_HOST_ID: ranks with the same id share a host (they can reach each other through Unix sockets). Empty: made
   // from the boot id, the network namespace and the user. Other values let one machine play many hosts.
   std::string host_id;
-  // BANYAN_HOSTS: host:port of each host's leader, comma-separated, rank 0's host first, and this host's place in that
-  // list (BANYAN_HOST_INDEX, from 0). Every rank then knows its parent in the tree, and nobody but the first hosts
-  // needs the rendezvous. Empty: parents are found by asking at the rendezvous.
+  // BANYAN_HOSTS: host:port of each host's leader, comma-separated, rank 0's host first, and which of the job's hosts
+  // this is (BANYAN_HOST_INDEX, from 0). Listed hosts know their parents in the tree, and nobody but the first ones
+  // needs the rendezvous. The list may end early: hosts beyond it ask one of those in it, which divides the work that
+  // the rendezvous would have. Empty: parents are found by asking at the rendezvous.
   std::vector<std::string> hosts;
   int host_index = -1;
 

@@ -84,14 +84,13 @@ void validate_hosts(const Options& options) {
                  ": correct it (BANYAN_LOCAL_RANK) or leave it out");
   }
   if (options.hosts.empty()) return;
-  const int hosts = static_cast<int>(options.hosts.size());
   if (options.host_index == -1) {
     throw_misuse(
         "the place of this host in the list of hosts is not known: set BANYAN_HOST_INDEX beside BANYAN_HOSTS, 0 on "
         "rank 0's host");
   }
-  if (options.host_index < 0 || options.host_index >= hosts) {
-    throw_misuse(from_to("the place of this host in the list of hosts", options.host_index, 0, hosts - 1) +
+  if (options.host_index < 0) {
+    throw_misuse("which of the job's hosts this is must be a number from 0, not " + std::to_string(options.host_index) +
                  ": set it (BANYAN_HOST_INDEX) beside the list (BANYAN_HOSTS)");
   }
   if (options.rank == 0 && options.host_index != 0) {

@@ -96,7 +96,18 @@ TEST(Validate, a_list_of_hosts_says_where_this_one_stands) {
               o.host_index = 1;
             }),
             "");
+  EXPECT_EQ(error_after([](Options& o) {
+              o.hosts = {"a:1", "b:1"};
+              o.host_index = 7;
+            }),
+            "")
+      << "the list may name the first hosts alone";
   EXPECT_THAT(error_after([](Options& o) { o.hosts = {"a:1", "b:1"}; }), HasSubstr("BANYAN_HOST_INDEX"));
+  EXPECT_THAT(error_after([](Options& o) {
+                o.hosts = {"a:1", "b:1"};
+                o.host_index = -2;
+              }),
+              HasSubstr("must be a number from 0, not -2"));
   EXPECT_THAT(error_after([](Options& o) {
                 o.hosts = {"a:1", "b"};
                 o.host_index = 1;

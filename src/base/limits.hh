@@ -9,11 +9,25 @@
 
 namespace banyan {
 
-// The greatest frame, header included: long messages are cut, so that control frames can overtake them.
+// The greatest frame of most kinds, header included: long messages are cut, so that control frames can overtake them.
 inline constexpr std::size_t kMaxFrameBytes = 64 * 1024;
 // Data frames carry this much: a power of two, so that the fixed records of a table never straddle two chunks,
 // and a multiple of every element size, so that reductions work chunk by chunk.
 inline constexpr std::size_t kChunkBytes = 32 * 1024;
+// A stream that many ranks are given whole (the table, a broadcast's message, an allgather's result) is cut into so
+// many chunks at most, as long as they are no larger than the greatest: each costs every rank that passes it on some
+// microseconds, and a tree of some levels works side by side with far fewer.
+inline constexpr std::uint64_t kStreamChunks = 64;
+// 0.3 ms at 25 Gb/s, which is what a control frame waits for.
+inline constexpr std::size_t kGreatestChunkBytes = 1024 * 1024;
+// The chunks of such a stream: a power of two.
+constexpr std::size_t stream_chunk_bytes(std::uint64_t total) {
+  std::size_t bytes = kChunkBytes;
+  while (bytes < kGreatestChunkBytes && bytes * kStreamChunks < total) bytes *= 2;
+  return bytes;
+}
+// The greatest frame of a kind that carries such streams: a chunk and what stands before it.
+inline constexpr std::size_t kMaxStreamFrameBytes = kGreatestChunkBytes + 1024;
 // A relay hands a table up to this size to the ranks of its host in one go, when it has all of it; a larger one chunk
 // by chunk. It is about what a Unix socket takes.
 inline constexpr std::size_t kTableAtOnceBytes = 192 * 1024;

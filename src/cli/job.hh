@@ -18,7 +18,7 @@ struct Job {
   std::string id;          // 32 hex digits
   std::string secret;      // 64 hex digits
   std::string rendezvous;  // HOST:PORT
-  // HOST:PORT of each host's leader where parents are to be computed, else empty. The first is the rendezvous.
+  // HOST:PORT of the leaders of the first hosts, where ranks shall know them, else empty. The first is the rendezvous.
   std::vector<std::string> host_addresses;
   std::optional<std::string> timeout;  // BANYAN_TIMEOUT
   std::optional<std::uint32_t> fan_out;

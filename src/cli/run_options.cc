@@ -26,7 +26,7 @@ What each rank finds in its environment:
   BANYAN_RENDEZVOUS                       where the ranks meet, HOST:PORT
   BANYAN_JOB_ID, BANYAN_SECRET            new random ones for every job
   BANYAN_HOST_ID                          with --ranks-per-host: host-0, host-1, ...
-  BANYAN_HOSTS, BANYAN_HOST_INDEX         with --computed: every host's address, and which is its own
+  BANYAN_HOSTS, BANYAN_HOST_INDEX         with --computed, --listed-hosts: hosts' addresses, and which host it is
   BANYAN_TIMEOUT, BANYAN_FAN_OUT          with --timeout, --fan-out
 and rank 0 alone, as numbers of descriptors that it inherits:
   BANYAN_RENDEZVOUS_FD                    a socket that already listens on BANYAN_RENDEZVOUS
@@ -74,6 +74,9 @@ CLI::App* add_run_command(CLI::App& application, RunOptions& options) {
       ->type_name("HOST:PORT")
       ->capture_default_str();
   run->add_flag("--computed", options.computed, "Give each host a known address, so that it computes its parent");
+  run->add_option("--listed-hosts", options.listed_hosts,
+                  "The same for the first M hosts; the others ask one of them for their place")
+      ->type_name("M");
   run->add_option("--kill-after", options.kill_after_s,
                   "Seconds the others have to end after one has failed, and again between SIGTERM and SIGKILL")
       ->type_name("S")
@@ -98,6 +101,10 @@ void check(const RunOptions& options) {
   if (options.fan_out && (*options.fan_out < kMinFanOut || *options.fan_out > kMaxFanOut)) {
     throw Error(kExitBadInput,
                 fmt::format("--fan-out must be {} to {}, not {}", kMinFanOut, kMaxFanOut, *options.fan_out));
+  }
+  if (options.listed_hosts && (options.computed || *options.listed_hosts < 1)) {
+    throw Error(kExitBadInput, options.computed ? "--computed lists all hosts: leave out --listed-hosts"
+                                                : "--listed-hosts must be at least 1");
   }
   if (options.timeout) check_timeout(*options.timeout);
   check_kill_after(options.kill_after_s);

@@ -20,6 +20,7 @@ struct RunOptions {
   double kill_after_s = 5;
   std::string rendezvous = "127.0.0.1:0";
   bool computed = false;
+  std::optional<std::uint32_t> listed_hosts;
   bool no_prefix = false;
   bool quiet = false;
   std::string progress = "auto";  // or "plain", "off"

@@ -71,7 +71,15 @@ sim::JobOptions job_of(const SimulateOptions& options) {
   job.ranks = options.ranks.value_or(0);
   job.ranks_per_host = options.ranks_per_host;
   job.fan_out = fan_out_of(options);
-  job.computed = options.join == "computed";
+  if (options.join == "computed") {
+    if (options.rendezvous != 1) {
+      throw Error(kExitBadInput, "with --join computed every host knows its parent: leave out --rendezvous");
+    }
+    job.listed_hosts = UINT32_MAX;
+  } else {
+    check_range<std::uint32_t>("--rendezvous", options.rendezvous, 1, kMaxWorldSize);
+    job.listed_hosts = options.rendezvous;
+  }
   job.blob_bytes = options.blob_bytes;
   job.arrival = microseconds_of("--arrival-ms", options.arrival_ms * 1e3);
   return job;
@@ -120,6 +128,7 @@ void print_json(const sim::JobOptions& job, const sim::Measurement& found, const
   }
   const nlohmann::ordered_json line{{"ranks", job.ranks},
                                     {"hosts", found.hosts},
+                                    {"rendezvous", std::min(job.listed_hosts, found.hosts)},
                                     {"fan_out", job.fan_out},
                                     {"depth", found.depth},
                                     {"formed_ms", found.formed_ms},
@@ -271,6 +280,11 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
       ->capture_default_str();
   simulate->add_option("--join", options.join, "How a host finds its parent")
       ->type_name("rendezvous|computed")
+      ->capture_default_str();
+  simulate
+      ->add_option("--rendezvous", options.rendezvous,
+                   "So many hosts are known to all (BANYAN_HOSTS lists the first M), and the others ask one of them")
+      ->type_name("M")
       ->capture_default_str();
   simulate->add_option("--latency-us", options.latency_us, "One way between hosts")
       ->type_name("US")

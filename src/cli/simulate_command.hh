@@ -17,6 +17,7 @@ struct SimulateOptions {
   std::string scheme = "banyan";  // or one of those of sim/star_ring.hh
   std::string fan_out = "auto";
   std::string join = "rendezvous";  // or "computed"
+  std::uint32_t rendezvous = 1;
   double latency_us = 25;
   double local_latency_us = 0;
   double jitter_us = 0;

@@ -125,9 +125,10 @@ void Supervisor::take_ports() {
   TakenPort rendezvous = listen_on(host_port);
   job_.rendezvous = rendezvous.address;
   rendezvous_ = std::move(rendezvous.socket);
-  if (!options_.computed) return;
+  if (!options_.computed && !options_.listed_hosts) return;
+  const std::uint32_t listed = std::min(options_.listed_hosts.value_or(job_.host_count()), job_.host_count());
   job_.host_addresses.push_back(job_.rendezvous);
-  while (job_.host_addresses.size() < job_.host_count()) {
+  while (job_.host_addresses.size() < listed) {
     TakenPort leader = hold_port(host_port.host);
     job_.host_addresses.push_back(leader.address);
     held_ports_.push_back(std::move(leader.socket));

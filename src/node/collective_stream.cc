@@ -7,14 +7,17 @@ bool is_whole(const wire::Collective& head, const Payload& tail) {
 }
 
 bool is_chunk(const wire::Collective& head, const Payload& tail) {
-  return head.offset % kChunkBytes == 0 && head.offset <= head.total &&
-         tail.size() == std::min<std::uint64_t>(kChunkBytes, head.total - head.offset);
+  const bool reduction = head.call.reduction != wire::Reduction::none;
+  const std::size_t chunk_bytes = reduction ? kChunkBytes : stream_chunk_bytes(head.total);
+  return head.offset % chunk_bytes == 0 && head.offset <= head.total &&
+         tail.size() == std::min<std::uint64_t>(chunk_bytes, head.total - head.offset);
 }
 
 std::uint64_t chunk_count(std::uint64_t total) { return total == 0 ? 1 : (total - 1) / kChunkBytes + 1; }
 
 bool IncomingStream::accept(const wire::Collective& head, const Payload& tail) {
-  if (complete() || !(is_chunk(head, tail) || is_whole(head, tail)) || head.offset != bytes_.size()) return false;
+  if (complete() || head.offset != bytes_.size()) return false;
+  if (!is_chunk(head, tail) && !is_whole(head, tail)) return false;
   if (total_ && *total_ != head.total) return false;
   total_ = head.total;
   bytes_.append(tail);

@@ -1,5 +1,6 @@
 // One run of bytes that crosses a link in chunks: a broadcast's message, a reduction's vector, an allgather's result.
-// Chunk i starts at i * kChunkBytes and all but the last are full; no bytes at all are one empty chunk.
+// Chunk i starts at i times the size of a chunk, and all but the last are full; no bytes at all are one empty chunk.
+// A reduction's chunks have kChunkBytes, since they are combined one by one; others have stream_chunk_bytes(total).
 #pragma once
 
 #include <algorithm>
@@ -15,15 +16,17 @@ namespace banyan::node {
 // Whether the tail of a frame is the whole stream (enclosed), or just the chunk that its head says.
 bool is_whole(const wire::Collective& head, const Payload& tail);
 bool is_chunk(const wire::Collective& head, const Payload& tail);
+// Of a reduction.
 std::uint64_t chunk_count(std::uint64_t total);
 
-// Calls visit(offset, chunk) for every chunk, in order; the bytes stay shared.
+// Calls visit(offset, chunk) for every chunk of a stream that is no reduction's, in order; the bytes stay shared.
 template <typename Visit>
 void for_each_chunk(const Payload& bytes, Visit visit) {
+  const std::size_t chunk_bytes = stream_chunk_bytes(bytes.size());
   PayloadCursor cursor(bytes);
   do {
     const std::uint64_t offset = bytes.size() - cursor.remaining();
-    visit(offset, cursor.take(std::min(cursor.remaining(), kChunkBytes)));
+    visit(offset, cursor.take(std::min(cursor.remaining(), chunk_bytes)));
   } while (cursor.remaining() > 0);
 }
 

@@ -15,7 +15,7 @@
 #include "base/limits.hh"
 #include "base/time.hh"
 #include "node/table_store.hh"
-#include "tree/position.hh"
+#include "tree/shares.hh"
 
 namespace banyan::node {
 
@@ -59,9 +59,11 @@ struct Config {
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
   std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it
   // Computed parents: the address of each host's leader, in order of position, as the user wrote it; none: parents
-  // come from the rendezvous. `host_index` is this host's place in that list.
+  // come from the rendezvous. `host_index` says which of the job's hosts this is: one that is not in the list asks a
+  // host that is (tree/shares.hh).
   HostList hosts;
   std::uint32_t host_index = 0;
+  tree::Shares shares() const { return {fan_out, static_cast<std::uint32_t>(hosts.size())}; }
 
   Slice blob;
   // Shared by the ranks of a process that one thread drives.

@@ -90,12 +90,7 @@ void Node::admit_local(LinkId link, Child& child) {
 bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) {
   if (topology_ && !child.attached) return true;  // cut off while the table came down; waits for the verdict
   if (topology_ || child.attached || child.peer.role == wire::Role::local) return false;
-  if (child.peer.role == wire::Role::joiner) {
-    if (!is_root() || join.position != kNoPosition || child.asked) return false;
-    child.asked = true;
-    place(now, link, child, join);
-    return true;
-  }
+  if (child.peer.role == wire::Role::joiner) return place(now, link, child, join);
   if (child.peer.role != wire::Role::child || join.position == kNoPosition || join.position == tree::kRootPosition)
     return false;
   if (joiner_.position() == kNoPosition) {
@@ -109,21 +104,51 @@ bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) 
   return true;
 }
 
-void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
+void Node::keep_places(Position own) {
+  placement_.emplace(config_.shares(), own, config_.rank, config_.world_size, config_.limits.lease);
+}
+
+// Whether this is a listed host, at its place, that others ask: then from now on it keeps places.
+bool Node::keeps_places() {
+  const Position own = joiner_.position();
+  const tree::Shares shares = config_.shares();
+  if (config_.hosts.empty() || own != Position{config_.host_index} || !shares.listed(own) || !shares.allots(own))
+    return false;
+  if (!placement_) keep_places(own);
+  return true;
+}
+
+// Whether a leader that asks for a place has registered: then it has lost its parent since. Whoever broke what is
+// mostly known in a moment, and is then the verdict.
+bool Node::lost_its_parent(Time now, const Placement::Holder& leader, const wire::Join& join) {
+  if (registry_->find(leader.rank) == nullptr) return false;
+  const Rank parent = raw(join.unreachable) < config_.world_size ? join.unreachable : leader.rank;
+  const std::string host = host_of(parent, join.host);
+  if (!grace_)
+    grace_ = Grace{
+        after(now, config_.limits.verdict_grace),
+        lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
+  return true;
+}
+
+bool Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
+  if (join.position != kNoPosition || child.asked) return false;
+  child.asked = true;
+  const auto turn_down = [&](std::string text) {
+    refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(child.peer.rank), join.host,
+                         std::move(text)});
+    return true;
+  };
   const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
-  if (const wire::Record* known = registry_->find(leader.rank);
-      known != nullptr && known->incarnation != leader.incarnation) {
-    return refuse_duplicate(link, second_process(Phase::join, leader.rank, join.host));
-  } else if (known != nullptr) {
-    // It has lost its parent since it registered. Whoever broke what is mostly known in a moment, and is then the
-    // verdict.
-    const Rank parent = raw(join.unreachable) < config_.world_size ? join.unreachable : leader.rank;
-    const std::string host = host_of(parent, join.host);
-    if (!grace_)
-      grace_ = Grace{
-          after(now, config_.limits.verdict_grace),
-          lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
-    return;
+  if (is_root()) {
+    if (const wire::Record* known = registry_->find(leader.rank);
+        known != nullptr && known->incarnation != leader.incarnation) {
+      refuse_duplicate(link, second_process(Phase::join, leader.rank, join.host));
+      return true;
+    }
+    if (lost_its_parent(now, leader, join)) return true;
+  } else if (!keeps_places() || join.unreachable != kNoRank) {
+    return turn_down(rank_text(config_.rank) + " on " + config_.host_name + " has no place for it; rank 0 has");
   }
   if (join.unreachable != kNoRank && complained_.insert(leader.rank).second) {
     effects_.add(effect::Notice{
@@ -134,14 +159,12 @@ void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
         false});
   }
   const auto place = placement_->allot(now, leader, join.unreachable);
-  if (!place) {
-    return refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(leader.rank), join.host,
-                                rank_text(leader.rank) + " on " + join.host + " can reach no parent that has room"});
-  }
-  if (place->parent == tree::kRootPosition) {
+  if (!place) return turn_down(rank_text(leader.rank) + " on " + join.host + " can reach no parent that has room");
+  if (place->parent == joiner_.position()) {
     wire::Join accepted = join;
     accepted.position = place->position;
-    return adopt(link, child, accepted);
+    adopt(link, child, accepted);
+    return true;
   }
   wire::Placement answer;
   answer.position = place->position;
@@ -151,13 +174,14 @@ void Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
     answer.parent = parent->rank;
     answer.host = parent->host;
     answer.endpoint = parent->endpoint;
-    // A leader beside the root was seen over loopback; from elsewhere it stands where the root stands.
+    // A leader beside this one was seen over loopback; from elsewhere it stands where this one stands.
     if (answer.endpoint.loopback() && child.local.known() && !child.local.loopback()) {
       answer.endpoint.family = child.local.family;
       answer.endpoint.address = child.local.address;
     }
   }
   effects_.send(link, FrameClass::control, wire::encode(answer, Epoch{}));
+  return true;
 }
 
 void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
@@ -181,7 +205,9 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
     forget_child(old);
   }
   const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
-  if (placement_ && !(placement_->may_take(join.position, leader) && placement_->claim(join.position, leader, false))) {
+  // To other hosts the root may send somebody whom they have not placed.
+  const bool sent_here = !is_root() || placement_->may_take(join.position, leader);
+  if (placement_ && !(sent_here && placement_->claim(join.position, leader, false))) {
     return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
   }
   child.position = join.position;
@@ -250,6 +276,11 @@ bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records
       if (child.peer.role == wire::Role::local) record.position = joiner_.position();
       register_record(link, std::move(record));
     } else if (child.peer.role != wire::Role::local || registered_with_) {
+      if (placement_ && record.is_leader()) {
+        const Attachment attachment{raw(record.attachment) >> 16};
+        placement_->claim(record.position, {record.rank, record.incarnation, record.endpoint, record.host, attachment},
+                          true);
+      }
       if (pending_.size() >= config_.world_size) return false;
       pending_.push_back({std::move(record), link});
     }
@@ -402,7 +433,7 @@ void Node::send_table(const wire::Table& table, const Digest& digest, Below belo
   head.total = table.total_bytes();
   const bool encloses = encloses_table(head.total);
   if (!encloses || below == Below::all) {
-    for (; head.offset < head.total; head.offset += kChunkBytes) {
+    for (; head.offset < head.total; head.offset += table.chunk_bytes()) {
       send_down(FrameClass::data, wire::encode(head, table.epoch(), table.chunk(head.offset)), kNoLink,
                 encloses ? Below::hosts : below);
     }

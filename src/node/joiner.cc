@@ -50,6 +50,7 @@ Joiner::Joiner(const Config& config, LinkIds& link_ids, Effects& effects, Random
       backoff_(config.limits.retry_first, config.limits.retry_greatest),
       reply_timeout_(config.limits.handshake_reply_timeout),
       state_(Idle{}),
+      asked_(config.shares().asks(config.host_index)),
       fan_out_(config.fan_out) {}
 
 void Joiner::start(Time now) {
@@ -86,9 +87,10 @@ void Joiner::connect(Time now, Step step) {
       open.to = kLeaderRank;
       break;
     case Step::rendezvous:
-      open.connect.target = Target::rendezvous;
+      open.connect.target = asks_root() ? Target::rendezvous : Target::host;
+      open.connect.host_index = raw(asked_);
       open.role = wire::Role::joiner;
-      open.to = kRootRank;
+      open.to = asks_root() ? kRootRank : kLeaderRank;
       break;
     case Step::parent:
       open.connect.target = placement_.endpoint.known() ? Target::endpoint : Target::host;
@@ -105,7 +107,10 @@ void Joiner::connect(Time now, Step step) {
 void Joiner::retry(Time now, Step step) { state_ = Wait{after(now, backoff_.next(random_)), step}; }
 
 void Joiner::lead(Time now) {
-  if (!computed()) return take(now, Step::rendezvous);
+  if (!computed()) {
+    if (!asks_root()) patience_ = after(now, config_.limits.computed_patience);
+    return take(now, Step::rendezvous);
+  }
   position_ = Position{config_.host_index};
   const Position parent = tree::Shape(fan_out_).parent(position_);
   placement_ = wire::Placement{};
@@ -136,7 +141,7 @@ void Joiner::listen_for_children(const Endpoint& local) {
   endpoint_ = local;
   // Seen over loopback by a root that others reach by a name: other hosts must get in too, so all addresses are bound,
   // and the root replaces the loopback address by its own when it tells others.
-  if (local.loopback() && !loopback_text(config_.rendezvous)) at.address = {};
+  if (local.loopback() && !loopback_text(asked_address())) at.address = {};
   effects_.add(effect::Listen{Listener::network, at, {}});
 }
 
@@ -187,7 +192,7 @@ void Joiner::on_authenticated(Time now, LinkId link, const session::Peer& peer) 
       // Another process of this rank leads the host, and is about to say what it thinks of this one.
       if (peer.rank == config_.rank) return;
       return attach(link, peer, true);
-    case Step::rendezvous: state->authenticated = true; return ask_if_ready(now);
+    case Step::rendezvous: state->peer = peer.rank; return ask_if_ready(now);
     case Step::parent: {
       attachment_ = banyan::next(attachment_);
       wire::Join join = join_message();
@@ -219,7 +224,7 @@ wire::Join Joiner::join_message() const {
 
 void Joiner::ask_if_ready(Time now) {
   auto* state = std::get_if<Connect>(&state_);
-  if (state == nullptr || state->step != Step::rendezvous || !state->authenticated || !listening_ || state->asked)
+  if (state == nullptr || state->step != Step::rendezvous || state->peer == kNoRank || !listening_ || state->asked)
     return;
   state->asked = true;
   state->give_up = after(now, config_.limits.handshake_timeout);
@@ -252,14 +257,13 @@ bool Joiner::on_placement(Time now, LinkId link, const wire::Placement& placemen
 
 bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
   if (auto* state = std::get_if<Connect>(&state_); state != nullptr && state->link == link && state->asked) {
-    const bool below_root =
-        is_place(welcome.position) && tree::Shape(welcome.fan_out).parent(welcome.position) == tree::kRootPosition;
-    if (!below_root) return false;
+    const bool below_it = is_place(welcome.position) && tree::Shape(welcome.fan_out).parent(welcome.position) == asked_;
+    if (!below_it) return false;
     position_ = welcome.position;
     fan_out_ = welcome.fan_out;
     unreachable_ = kNoRank;
     placement_.host = welcome.host;
-    attach(link, session::Peer{wire::Role::child, kRootRank, {}, {}}, false);
+    attach(link, session::Peer{wire::Role::child, state->peer, {}, {}}, false);
     return true;
   }
   // A parent confirms what the child knew already.
@@ -291,7 +295,7 @@ bool Joiner::awaits_end_of_last_job(Time now, Step step, const Failure& failure)
   if (last_job_until_ <= now) return false;
   obstacle_ = failure.text;
   root_is_obstacle_ = leads_to_root(step);
-  if (computed()) patience_ = after(now, config_.limits.computed_patience);
+  if (computed() || !asks_root()) patience_ = after(now, config_.limits.computed_patience);
   const auto most = static_cast<std::uint64_t>(config_.limits.retry_greatest.count());
   state_ = Wait{after(now, Duration(static_cast<Duration::rep>(random_.between(most / 2, most)))), step};
   return true;
@@ -305,7 +309,9 @@ void Joiner::on_link_failed(Time now, LinkId link, const Failure& failure, bool 
   if (rejected_by_peer && awaits_end_of_last_job(now, state->step, failure)) return;
   switch (state->step) {
     case Step::local: return local_failed(now, failure, rejected_by_peer);
-    case Step::rendezvous: return rendezvous_failed(now, failure, rejected_by_peer);
+    case Step::rendezvous:
+      return asks_root() ? rendezvous_failed(now, failure, rejected_by_peer)
+                         : listed_failed(now, failure, rejected_by_peer);
     case Step::parent: break;
   }
   // A computed parent that is rank 0 stands at the rendezvous, and says what it would say there.
@@ -344,6 +350,16 @@ void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_pee
   effects_.add(effect::Listen{Listener::local, {}, local_name_});
 }
 
+// Of a listed host that is not the root. What it says of this rank the root can say better.
+void Joiner::listed_failed(Time now, const Failure& failure, bool rejected_by_peer) {
+  obstacle_ = asked_address() + ", which allots places, " + (rejected_by_peer ? "has none: " : "can't be reached: ") +
+              failure.text;
+  root_is_obstacle_ = false;
+  if (!rejected_by_peer && now < patience_) return retry(now, Step::rendezvous);
+  asked_ = tree::kRootPosition;
+  take(now, Step::rendezvous);
+}
+
 void Joiner::rendezvous_failed(Time now, const Failure& failure, bool rejected_by_peer) {
   if (ends_the_search(failure.code)) {
     fatal_ = failure;
@@ -376,6 +392,7 @@ void Joiner::parent_failed(Time now, const Failure& failure, bool final) {
   if (patient && !final && failure.code != FailureCode::duplicate_rank) return retry(now, Step::parent);
   unreachable_ = placement_.parent;
   unreachable_reason_ = failure.code;
+  asked_ = tree::kRootPosition;
   take(now, Step::rendezvous);
 }
 

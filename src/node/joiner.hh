@@ -77,7 +77,7 @@ class Joiner {
     LinkId link;
     Step step;
     Time give_up;
-    bool authenticated = false;
+    Rank peer = kNoRank;  // once authenticated
     bool asked = false;
   };
   struct Attached {
@@ -92,14 +92,20 @@ class Joiner {
   void attach(LinkId link, const session::Peer& peer, bool local);
   void listen_for_children(const Endpoint& local);
   void local_failed(Time now, const Failure& failure, bool rejected_by_peer);
+  void listed_failed(Time now, const Failure& failure, bool rejected_by_peer);
   void rendezvous_failed(Time now, const Failure& failure, bool rejected_by_peer);
   void parent_failed(Time now, const Failure& failure, bool final);
   void lost_upstream(Time now, const Failure& failure, bool rejected_by_peer);
   bool awaits_end_of_last_job(Time now, Step step, const Failure& failure);
   wire::Join join_message() const;
-  bool leads_to_root(Step step) const { return step == Step::rendezvous || (step == Step::parent && root_is_parent()); }
+  bool leads_to_root(Step step) const {
+    return (step == Step::rendezvous && asks_root()) || (step == Step::parent && root_is_parent());
+  }
   bool root_is_parent() const { return computed() && placement_.parent == kRootRank; }
-  bool computed() const { return !config_.hosts.empty() && config_.host_index != 0; }
+  // Whether the place of this host is known from the list of hosts.
+  bool computed() const { return config_.host_index != 0 && config_.host_index < config_.hosts.size(); }
+  bool asks_root() const { return asked_ == tree::kRootPosition; }
+  const std::string& asked_address() const { return asks_root() ? config_.rendezvous : config_.hosts[raw(asked_)]; }
 
   const Config& config_;
   LinkIds& link_ids_;
@@ -112,13 +118,14 @@ class Joiner {
   bool listening_ = false;
   std::uint32_t local_refusals_ = 0;
   std::uint32_t placements_ = 0;
+  Position asked_;  // the host that allots this one's place: a listed one, or the root, which has the last word
   Position position_ = kNoPosition;
   std::uint32_t fan_out_;
   Attachment attachment_{};
   Endpoint endpoint_;
   JobId adopted_job_;
   wire::Placement placement_;
-  Time patience_ = kNever;  // until when the parent is tried before the rendezvous is asked for another
+  Time patience_ = kNever;  // until when the parent, or a listed host, is tried before another is asked for a place
   Time last_job_until_ = kNever;
   Rank unreachable_ = kNoRank;
   FailureCode unreachable_reason_{};

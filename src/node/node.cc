@@ -17,8 +17,7 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
   BANYAN_ASSERT(config.fan_out >= kMinFanOut && config.fan_out <= kMaxFanOut);
   if (!is_root()) return;
   registry_.emplace(config.world_size);
-  placement_.emplace(config.fan_out, config.world_size, static_cast<std::uint32_t>(config.hosts.size()),
-                     config.limits.lease);
+  keep_places(tree::kRootPosition);
 }
 
 void Node::start(Time now) {
@@ -124,7 +123,7 @@ bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
 bool Node::may_enclose(LinkId link, wire::Kind kind) const {
   const auto& upstream = joiner_.upstream();
   const bool from_leader = upstream && upstream->link == link && upstream->local;
-  return from_leader && (kind == wire::Kind::table_chunk || kind == wire::Kind::collective);
+  return from_leader && wire::carries_streams(kind);
 }
 
 bool Node::on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame) {

@@ -101,7 +101,10 @@ class Node {
   // forming.cc
   void admit_local(LinkId link, Child& child);
   bool on_join(Time now, LinkId link, Child& child, const wire::Join& join);
-  void place(Time now, LinkId link, Child& child, const wire::Join& join);
+  bool place(Time now, LinkId link, Child& child, const wire::Join& join);
+  void keep_places(Position own);
+  bool keeps_places();
+  bool lost_its_parent(Time now, const Placement::Holder& leader, const wire::Join& join);
   void adopt(LinkId link, Child& child, const wire::Join& join);
   void adopt_waiting();
   bool on_records(Time now, LinkId link, Child& child, wire::Records records);
@@ -169,8 +172,9 @@ class Node {
   std::optional<wire::Status> last_status_;
   TableReceiver table_receiver_;
 
-  // The root only.
+  // Of the root, and of leaders of listed hosts once another host has asked them.
   std::optional<Placement> placement_;
+  // The root only.
   std::optional<Registry> registry_;
   std::uint32_t acknowledged_ = 0;
   std::set<Rank> complained_;  // of a parent that can't be reached: told once for each

@@ -14,20 +14,27 @@ bool is_of(const Placement::Holder& holder, const Placement::Holder& leader) {
   return holder.rank == leader.rank && holder.incarnation == leader.incarnation;
 }
 
+// Of K children of a listed host K-1 are its share, and listed hosts may stand on two levels: with N hosts the last
+// place that they fill is below N * K^3 / (K-1)^2.
+std::uint32_t end_of_places(std::uint32_t fan_out, std::uint32_t world_size) {
+  const std::uint64_t end = std::uint64_t{4} * fan_out * (world_size + kParentsTried);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(end, raw(tree::kReservedPosition)));
+}
+
 }  // namespace
 
-Placement::Placement(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t computed, Duration lease)
-    : shape_(fan_out),
-      computed_(std::max(computed, 1u)),
+Placement::Placement(const tree::Shares& shares, Position own, Rank self, std::uint32_t world_size, Duration lease)
+    : shares_(shares),
+      own_(own),
       lease_(lease),
-      next_(computed_),
-      greatest_(2 * world_size + kParentsTried * fan_out) {
-  holders_[tree::kRootPosition] = Holder{kRootRank, {}, {}, {}, {}, true};
+      next_(shares.listed()),
+      end_(end_of_places(shares.shape().fan_out(), world_size)) {
+  holders_[own] = Holder{self, {}, {}, {}, {}, true};
 }
 
 bool Placement::may_take(Position position, const Holder& leader) const {
   const Holder* here = holder(position);
-  return raw(position) < computed_ || (here != nullptr && is_of(*here, leader));
+  return shares_.listed(position) || (here != nullptr && is_of(*here, leader));
 }
 
 const Placement::Holder* Placement::holder(Position position) const {
@@ -45,10 +52,10 @@ bool Placement::stale(Rank leader, Incarnation incarnation, Attachment attachmen
 // arrived, so that those who move are not sent after others who move.
 bool Placement::usable(Position position, Rank unreachable) const {
   if (const Holder* here = holder(position); here != nullptr && here->registered) return false;
-  const Position parent = shape_.parent(position);
+  const Position parent = shares_.shape().parent(position);
   const Holder* above = holder(parent);
   if (unreachable != kNoRank) return above != nullptr && above->registered && above->rank != unreachable;
-  return above != nullptr || raw(parent) < computed_;
+  return above != nullptr || shares_.listed(parent);
 }
 
 void Placement::release(const Holder& leader) {
@@ -57,39 +64,65 @@ void Placement::release(const Holder& leader) {
   if (const auto held = holders_.find(at->second); held != holders_.end() && is_of(held->second, leader)) {
     holders_.erase(held);
   }
-  if (raw(at->second) >= computed_ && at->second != tree::kReservedPosition) free_.insert(at->second);
+  const Position left = at->second;
   place_of_.erase(at);
+  if (left == tree::kReservedPosition || shares_.listed(left) || raw(left) >= next_) return;
+  if (shares_.allotter(left) == own_) free_.insert(left);
+}
+
+Placement::Place Placement::take(Time now, Position position, const Holder& leader) {
+  // Somebody may have come there without being sent.
+  if (const Holder* before = holder(position)) place_of_.erase({before->rank, before->incarnation});
+  Holder& holder = holders_[position] = leader;
+  holder.lease_until = after(now, lease_);
+  place_of_[{leader.rank, leader.incarnation}] = position;
+  leases_.push_back(Lease{holder.lease_until, position});
+  return Place{position, shares_.shape().parent(position)};
 }
 
 std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader, Rank unreachable) {
   release(leader);
-  const auto take = [&](Position position) {
-    // Somebody may have come there without being sent.
-    if (const Holder* before = holder(position)) place_of_.erase({before->rank, before->incarnation});
-    Holder& holder = holders_[position] = leader;
-    holder.lease_until = after(now, lease_);
-    place_of_[{leader.rank, leader.incarnation}] = position;
-    leases_.push_back(Lease{holder.lease_until, position});
-    return Place{position, shape_.parent(position)};
-  };
-  if (unreachable != kNoRank && ++complaints_[leader.rank] >= kComplaintsBeforeReserved &&
-      holder(tree::kReservedPosition) == nullptr) {
-    return take(tree::kReservedPosition);
-  }
+  const bool complains = unreachable != kNoRank;
+  const bool reserved_is_free = is_root() && holder(tree::kReservedPosition) == nullptr;
+  if (complains && ++complaints_[leader.rank] >= kComplaintsBeforeReserved && reserved_is_free)
+    return take(now, tree::kReservedPosition, leader);
+  std::optional<Position> place = find(unreachable);
+  if (!place && complains && is_root()) place = find_anywhere(unreachable);
+  if (!place && reserved_is_free) place = tree::kReservedPosition;
+  if (!place) return std::nullopt;
+  return take(now, *place, leader);
+}
+
+// The first usable place of this share.
+std::optional<Position> Placement::find(Rank unreachable) {
   for (const Position position : free_) {
     if (!usable(position, unreachable)) continue;
     free_.erase(position);
-    return take(position);
+    return position;
   }
-  // A parent's places lie side by side. What is passed over stays free for others.
-  const std::uint32_t end = std::min(next_ + kParentsTried * shape_.fan_out() + 1, greatest_);
-  for (std::uint32_t candidate = next_; candidate < end; ++candidate) {
+  // A parent's places lie side by side.
+  const std::uint32_t most = kParentsTried * shares_.shape().fan_out();
+  for (std::uint32_t candidate = next_, tried = 0; candidate < end_ && tried <= most; ++candidate) {
+    if (shares_.allotter(Position{candidate}) != own_) continue;
+    ++tried;
     if (!usable(Position{candidate}, unreachable)) continue;
-    while (next_ < candidate) free_.insert(Position{next_++});
+    // What is passed over stays free for others.
+    for (; next_ < candidate; ++next_) {
+      if (shares_.allotter(Position{next_}) == own_) free_.insert(Position{next_});
+    }
     ++next_;
-    return take(Position{candidate});
+    return Position{candidate};
   }
-  if (holder(tree::kReservedPosition) == nullptr) return take(tree::kReservedPosition);
+  return std::nullopt;
+}
+
+// A usable place of whatever share. Another host may give it away at the same time; then its parent decides.
+std::optional<Position> Placement::find_anywhere(Rank unreachable) const {
+  const std::uint32_t end = std::min(shares_.listed() + kParentsTried * shares_.shape().fan_out() + 1, end_);
+  for (std::uint32_t candidate = shares_.listed(); candidate < end; ++candidate) {
+    const Position position{candidate};
+    if (holder(position) == nullptr && usable(position, unreachable)) return position;
+  }
   return std::nullopt;
 }
 

@@ -1,5 +1,6 @@
-// The root's knowledge of who holds which place: it allots positions to leaders in order of arrival, keeps each as a
-// lease until the leader's record has come, and finds another parent for those who can't reach theirs.
+// The knowledge of who holds which place, at the root and at listed hosts that others ask: it allots positions to
+// leaders in order of arrival, keeps each as a lease until the leader's record has come, and finds another parent for
+// those who can't reach theirs.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 #include "base/endpoint.hh"
 #include "base/ids.hh"
 #include "base/time.hh"
-#include "tree/position.hh"
+#include "tree/shares.hh"
 
 namespace banyan::node {
 
@@ -33,10 +34,11 @@ class Placement {
     Position parent{};
   };
 
-  // Positions below `computed` belong to hosts that know their own place.
-  Placement(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t computed, Duration lease);
+  // Kept by `self`, which stands at `own`, a listed position.
+  Placement(const tree::Shares& shares, Position own, Rank self, std::uint32_t world_size, Duration lease);
 
-  // A place for this leader, whose parent is not `unreachable`. None: every place is taken or useless to it.
+  // A place for this leader, whose parent is not `unreachable`. None: every place is taken or useless to it. Who
+  // complains of a parent is the root's business: it alone knows who has registered.
   std::optional<Place> allot(Time now, const Holder& leader, Rank unreachable);
   // Whether the leader was sent there, or knows its own place: nobody else comes to the root's side.
   bool may_take(Position position, const Holder& leader) const;
@@ -55,18 +57,22 @@ class Placement {
     Time until;
     Position position;
   };
+  bool is_root() const { return own_ == tree::kRootPosition; }
   bool usable(Position position, Rank unreachable) const;
+  std::optional<Position> find(Rank unreachable);
+  std::optional<Position> find_anywhere(Rank unreachable) const;
+  Place take(Time now, Position position, const Holder& leader);
   void release(const Holder& leader);
 
-  tree::Shape shape_;
-  std::uint32_t computed_;
+  tree::Shares shares_;
+  Position own_;
   Duration lease_;
   std::map<Position, Holder> holders_;
   std::map<std::pair<Rank, Incarnation>, Position> place_of_;  // of leases and registered leaders
   std::map<Rank, std::uint32_t> complaints_;
-  std::set<Position> free_;
+  std::set<Position> free_;  // of its share, below next_
   std::uint32_t next_;
-  const std::uint32_t greatest_;  // no more places than twice what the job can fill
+  const std::uint32_t end_;  // of the places: more than the job can fill, however its hosts are spread over the shares
   std::deque<Lease> leases_;
 };
 

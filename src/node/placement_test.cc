@@ -1,6 +1,8 @@
 // Places are allotted in the order of arrival, are never held by two, and come back when nobody registers at them.
 #include "node/placement.hh"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "base/random.hh"
@@ -22,8 +24,12 @@ Placement::Holder leader(std::uint32_t rank, std::uint64_t incarnation = 1) {
 }
 constexpr Position P(std::uint32_t position) { return Position{position}; }
 
+Placement at_root(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t listed) {
+  return {tree::Shares(fan_out, listed), tree::kRootPosition, kRootRank, world_size, kLease};
+}
+
 TEST(Placement, leaders_get_places_breadth_first_in_the_order_of_arrival) {
-  Placement placement(2, 1000, 0, kLease);
+  Placement placement = at_root(2, 1000, 0);
   for (std::uint32_t i = 1; i <= 6; ++i) {
     const auto place = placement.allot(kStart, leader(10 + i), kNoRank);
     ASSERT_TRUE(place.has_value());
@@ -36,7 +42,7 @@ TEST(Placement, leaders_get_places_breadth_first_in_the_order_of_arrival) {
 }
 
 TEST(Placement, a_leader_that_asks_again_leaves_its_place_to_the_next) {
-  Placement placement(4, 1000, 0, kLease);
+  Placement placement = at_root(4, 1000, 0);
   EXPECT_EQ(placement.allot(kStart, leader(1), kNoRank)->position, P(1));
   EXPECT_EQ(placement.allot(kStart, leader(2), kNoRank)->position, P(2));
   EXPECT_EQ(placement.allot(kStart, leader(1), kNoRank)->position, P(1));
@@ -44,7 +50,7 @@ TEST(Placement, a_leader_that_asks_again_leaves_its_place_to_the_next) {
 }
 
 TEST(Placement, a_lease_ends_unless_the_record_has_come) {
-  Placement placement(4, 1000, 0, kLease);
+  Placement placement = at_root(4, 1000, 0);
   placement.allot(kStart, leader(1), kNoRank);
   placement.allot(kStart, leader(2), kNoRank);
   ASSERT_TRUE(placement.claim(P(2), leader(2), true));
@@ -59,7 +65,7 @@ TEST(Placement, a_lease_ends_unless_the_record_has_come) {
 }
 
 TEST(Placement, a_registered_leader_keeps_its_place_and_a_leased_one_goes_to_whoever_came) {
-  Placement placement(4, 1000, 0, kLease);
+  Placement placement = at_root(4, 1000, 0);
   placement.allot(kStart, leader(1), kNoRank);
   EXPECT_TRUE(placement.claim(P(1), leader(2), false));
   EXPECT_EQ(placement.holder(P(1))->rank, Rank{2});
@@ -72,7 +78,7 @@ TEST(Placement, a_registered_leader_keeps_its_place_and_a_leased_one_goes_to_who
 
 // Nobody sent it there: what the root has allotted since must not get mixed up with it.
 TEST(Placement, who_came_to_a_place_by_itself_and_who_is_sent_there_do_not_get_mixed_up) {
-  Placement placement(2, 8, 0, kLease);
+  Placement placement = at_root(2, 8, 0);
   EXPECT_FALSE(placement.may_take(P(3), leader(5, 1)));
   EXPECT_TRUE(placement.claim(P(3), leader(5, 1), false));
   for (std::uint64_t life = 2; life <= 4; ++life) {
@@ -88,7 +94,7 @@ TEST(Placement, who_came_to_a_place_by_itself_and_who_is_sent_there_do_not_get_m
 }
 
 TEST(Placement, who_complains_gets_another_parent_and_at_last_the_reserved_place) {
-  Placement placement(2, 1000, 0, kLease);
+  Placement placement = at_root(2, 1000, 0);
   for (std::uint32_t i = 1; i <= 6; ++i)
     placement.claim(placement.allot(kStart, leader(i), kNoRank)->position, leader(i), true);
   Rank parent = kNoRank;
@@ -105,15 +111,15 @@ TEST(Placement, who_complains_gets_another_parent_and_at_last_the_reserved_place
 }
 
 TEST(Placement, places_of_listed_hosts_are_theirs) {
-  Placement placement(2, 1000, 5, kLease);
+  Placement placement = at_root(2, 1000, 5);
   EXPECT_TRUE(placement.claim(P(3), leader(30), false));
-  EXPECT_EQ(placement.allot(kStart, leader(9), kNoRank)->position, P(5));
+  EXPECT_EQ(placement.allot(kStart, leader(9), kNoRank)->position, P(6)) << "the last child of 2; 5 is given by 2";
 }
 
 TEST(Placement, no_place_is_ever_held_by_two_and_nobody_is_placed_under_itself) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Random random(seed);
-    Placement placement(static_cast<std::uint32_t>(random.between(2, 4)), 1000, 0, kLease);
+    Placement placement = at_root(static_cast<std::uint32_t>(random.between(2, 4)), 1000, 0);
     Time now{};
     std::map<std::uint32_t, Position> held;  // by registered leaders
     for (int step = 0; step < 200; ++step) {
@@ -136,6 +142,41 @@ TEST(Placement, no_place_is_ever_held_by_two_and_nobody_is_placed_under_itself) 
         ASSERT_EQ(placement.holder(position)->rank, Rank{other}) << "seed " << seed;
     }
   }
+}
+
+TEST(Placement, a_listed_host_allots_its_own_share_alone_and_the_root_another) {
+  const tree::Shares shares(3, 4);  // 1, 2 and 3 are listed; below 1 stand 5 (the last but one), 4, and the root's 6
+  Placement at_one(shares, P(1), Rank{10}, 100, kLease);
+  Placement root(shares, tree::kRootPosition, kRootRank, 100, kLease);
+  std::set<Position> given;
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    const auto here = at_one.allot(kStart, leader(20 + i), kNoRank);
+    const auto there = root.allot(kStart, leader(40 + i), kNoRank);
+    ASSERT_TRUE(here && there);
+    EXPECT_EQ(shares.allotter(here->position), P(1));
+    EXPECT_EQ(shares.allotter(there->position), tree::kRootPosition);
+    EXPECT_TRUE(given.insert(here->position).second && given.insert(there->position).second);
+    EXPECT_TRUE(here->parent == P(1) || at_one.holder(here->parent) != nullptr);
+  }
+  EXPECT_TRUE(given.contains(P(4)) && given.contains(P(5)) && given.contains(P(6)));
+}
+
+TEST(Placement, a_listed_host_has_no_reserved_place) {
+  Placement placement(tree::Shares(2, 2), P(1), Rank{10}, 0, kLease);  // 128 places in all, for all listed hosts
+  for (std::uint32_t i = 0; i < 128; ++i) {
+    const auto place = placement.allot(kStart, leader(20 + i), kNoRank);
+    EXPECT_TRUE(!place || place->position != tree::kReservedPosition);
+  }
+  EXPECT_FALSE(placement.allot(kStart, leader(9), kNoRank).has_value());
+}
+
+TEST(Placement, the_root_sends_those_who_complain_anywhere_when_its_own_share_has_nothing) {
+  Placement placement = at_root(2, 100, 4);  // its share: below 2 (listed), 4, 6, 8
+  ASSERT_TRUE(placement.claim(P(1), leader(11), true));
+  EXPECT_EQ(placement.allot(kStart, leader(20), Rank{13})->position, P(4)) << "the last child of 1";
+  const auto second = placement.allot(kStart, leader(21), Rank{13});
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->position, tree::kReservedPosition) << "nobody else has registered";
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Pay
   if (head.total != total_ || head.digest != digest_) return Result::broken;
   if (enclosed)
     return received_ == 0 && head.offset == 0 && bytes.size() == total_ ? finish({bytes}, true) : Result::broken;
-  if (bytes.size() != std::min<std::uint64_t>(kChunkBytes, total_ - head.offset)) return Result::broken;
+  if (bytes.size() != std::min<std::uint64_t>(stream_chunk_bytes(total_), total_ - head.offset)) return Result::broken;
   if (head.offset < received_) return Result::more;
   if (head.offset > received_) return Result::broken;
   received_ += bytes.size();

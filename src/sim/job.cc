@@ -14,7 +14,7 @@ Endpoint machine(std::uint32_t host) {
 
 node::HostList hosts_of(const JobOptions& options) {
   std::vector<std::string> hosts;
-  for (std::uint32_t h = 0; options.computed && h < options.hosts(); ++h) {
+  for (std::uint32_t h = 0; options.has_list() && h < std::min(options.listed_hosts, options.hosts()); ++h) {
     hosts.push_back("host-" + std::to_string(h) + ":4242");
   }
   return hosts;
@@ -37,7 +37,7 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.fan_out = options.fan_out;
   config.rendezvous = "host-0:4242";
   config.hosts = hosts;
-  config.host_index = options.computed ? host : 0;
+  config.host_index = options.has_list() ? host : 0;
   std::string blob(options.blob_bytes, static_cast<char>('a' + rank % 26));
   config.blob = Slice::adopt(std::move(blob));
   config.start_timeout = options.start_timeout;

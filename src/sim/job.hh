@@ -12,7 +12,9 @@ struct JobOptions {
   std::uint32_t ranks = 8;
   std::uint32_t ranks_per_host = 8;
   std::uint32_t fan_out = tree::kDefaultFanOut;
-  bool computed = false;  // every host knows its parent's address
+  // The first so many hosts stand in a list that all know: they compute their parents, and the others ask one of them.
+  // 0 or 1: all ask the root; as many as there are or more: no host asks.
+  std::uint32_t listed_hosts = 1;
   bool secret = true;
   std::uint32_t blob_bytes = 128;
   // From this size on the ranks of a host share what all are given.
@@ -23,11 +25,13 @@ struct JobOptions {
   Duration start_timeout = std::chrono::hours(1);
 
   std::uint32_t hosts() const { return (ranks - 1) / ranks_per_host + 1; }
+  bool has_list() const { return listed_hosts > 1; }
+  bool all_listed() const { return has_list() && listed_hosts >= hosts(); }
 };
 
 // The machine that the host's processes run on.
 Endpoint machine(std::uint32_t host);
-// Where each host's leader listens, for computed parents; empty otherwise.
+// Where the leaders of the listed hosts listen; empty if there is no list.
 node::HostList hosts_of(const JobOptions& options);
 // Rank r stands on host r / ranks_per_host. `random` gives it what it must not share with others.
 node::Config config_of(const JobOptions& options, std::uint32_t rank, const node::HostList& hosts, Random& random);

@@ -24,6 +24,7 @@ struct Shape {
   bool root_last = false;  // so it does not lead its host
   bool tcp_only = false;
   bool computed = false;
+  std::uint32_t listed_hosts = UINT32_MAX;  // if computed: so many of the hosts, the others ask them
   bool secret = true;
   bool job_known = true;
   bool local_size_known = false;
@@ -38,7 +39,8 @@ struct Shape {
     shape.fan_out = static_cast<std::uint32_t>(random.between(2, 8));
     shape.root_last = random.below(3) == 0;
     shape.tcp_only = random.below(4) == 0;
-    shape.computed = !shape.tcp_only && random.below(4) == 0;
+    shape.computed = !shape.tcp_only && random.below(3) == 0;
+    if (random.below(2) == 0) shape.listed_hosts = static_cast<std::uint32_t>(random.between(1, shape.hosts()));
     shape.secret = random.below(3) != 0;
     shape.job_known = random.below(2) == 0;
     shape.local_size_known = random.below(2) == 0;
@@ -49,7 +51,8 @@ struct Shape {
   friend std::ostream& operator<<(std::ostream& out, const Shape& s) {
     return out << "N=" << s.world_size << " ranks_per_host=" << s.ranks_per_host << " fan_out=" << s.fan_out
                << (s.root_last ? " root_last" : "") << (s.tcp_only ? " tcp_only" : "")
-               << (s.computed ? " computed" : "") << (s.secret ? " secret" : "") << (s.job_known ? " job_known" : "")
+               << (s.computed ? " listed=" + std::to_string(std::min(s.listed_hosts, s.hosts())) : std::string())
+               << (s.secret ? " secret" : "") << (s.job_known ? " job_known" : "")
                << (s.local_size_known ? " local_size" : "") << " shared_from=" << s.enclose_bytes
                << " spread_us=" << s.spread.count() / 1000;
   }
@@ -63,7 +66,7 @@ class Job : public Cluster {
     const JobOptions options{.ranks = shape.world_size,
                              .ranks_per_host = shape.ranks_per_host,
                              .fan_out = shape.fan_out,
-                             .computed = shape.computed,
+                             .listed_hosts = shape.computed ? shape.listed_hosts : 1,
                              .secret = shape.secret,
                              .enclose_bytes = shape.enclose_bytes,
                              .start_timeout = seconds(30)};
@@ -159,7 +162,8 @@ void check_tables(Job& job) {
     EXPECT_TRUE(rank == kRootRank || first.leader(rank) == kRootRank || positions.contains(position)) << raw(rank);
     EXPECT_TRUE(position == tree::kRootPosition || positions.contains(tree.parent(position)) ||
                 tree.parent(position) == tree::kRootPosition);
-    if (job.shape.computed && first.leader(rank) == rank && process.config.host_index != 0) {
+    const bool listed = process.config.host_index < process.config.hosts.size();
+    if (listed && first.leader(rank) == rank && process.config.host_index != 0) {
       EXPECT_EQ(raw(position), process.config.host_index);
     }
     const node::Statistics statistics = process.engine->statistics();
@@ -209,6 +213,29 @@ TEST(Forming, jobs_of_any_shape_form_and_every_rank_holds_the_same_table) {
     job.start_all();
     ASSERT_TRUE(job.run_until_formed()) << job.story();
     check_tables(job);
+    job.expect_no_faults();
+  });
+}
+
+TEST(Forming, hosts_beyond_the_list_get_their_places_from_the_listed_ones_in_turn) {
+  for_seeds(60, [](std::uint64_t seed, Random& random) {
+    Shape shape{.world_size = static_cast<std::uint32_t>(random.between(10, 60)),
+                .ranks_per_host = static_cast<std::uint32_t>(random.between(1, 3)),
+                .fan_out = static_cast<std::uint32_t>(random.between(2, 5)),
+                .computed = true,
+                .listed_hosts = static_cast<std::uint32_t>(random.between(2, 9))};
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    check_tables(job);
+    const tree::Shares shares(shape.fan_out, shape.listed_hosts);
+    const wire::Table& table = *job[0].table;
+    for (std::size_t i = 0; i < job.size(); ++i) {
+      const node::Config& config = job[i].config;
+      if (table.leader(config.rank) != config.rank || config.host_index < config.hosts.size()) continue;
+      EXPECT_EQ(shares.allotter(table.position(config.rank)), shares.asks(config.host_index)) << i;
+    }
     job.expect_no_faults();
   });
 }
@@ -724,6 +751,7 @@ TEST(Deadlines, computed_parents_that_never_come_are_replaced_and_only_they_are_
                 .ranks_per_host = static_cast<std::uint32_t>(random.between(1, 3)),
                 .fan_out = 2,
                 .computed = true};
+    if (random.below(2) == 0) shape.listed_hosts = static_cast<std::uint32_t>(random.between(2, shape.hosts()));
     const auto absent = static_cast<std::uint32_t>(random.between(1, shape.world_size - 1));
     Job job(shape, seed);
     SCOPED_TRACE(text_of(shape) + " absent " + std::to_string(absent));

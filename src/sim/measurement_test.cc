@@ -41,7 +41,7 @@ TEST(Measurement, the_digest_is_the_same_on_every_machine_and_compiler) {
 
 TEST(Measurement, without_costs_a_phase_takes_its_trips) {
   // One host for each rank, all children of the root.
-  const JobOptions job{.ranks = 5, .ranks_per_host = 1, .fan_out = 4, .computed = true};
+  const JobOptions job{.ranks = 5, .ranks_per_host = 1, .fan_out = 4, .listed_hosts = UINT32_MAX};
   const Measurement found = run(job, far_apart());
   EXPECT_EQ(found.depth, 1u);
   EXPECT_EQ(found.root_links, 4u);
@@ -69,7 +69,7 @@ TEST(Measurement, processes_share_the_cores_of_their_host) {
 }
 
 TEST(Measurement, a_table_takes_the_time_that_its_bytes_need_on_the_link) {
-  JobOptions job{.ranks = 2, .ranks_per_host = 1, .fan_out = 2, .computed = true, .blob_bytes = 30'000};
+  JobOptions job{.ranks = 2, .ranks_per_host = 1, .fan_out = 2, .listed_hosts = UINT32_MAX, .blob_bytes = 30'000};
   ClusterOptions cluster = far_apart();
   const double wide = run(job, cluster).formed_ms;
   cluster.network.bytes_per_second = 100'000'000;

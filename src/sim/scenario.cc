@@ -86,9 +86,11 @@ std::string Scenario::to_string() const {
   std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(job.ranks) + " ranks, " +
                      std::to_string(job.ranks_per_host) + " per host, fan-out " + std::to_string(job.fan_out) +
                      ", shared from " + std::to_string(job.enclose_bytes) + " bytes" +
-                     (job.computed ? ", computed parents" : "") + (job.secret ? "" : ", no secret") + ", " +
-                     std::to_string(operations) + " operations, arrival within " +
-                     std::to_string(job.arrival.count() / 1000) + " us";
+                     (job.all_listed() ? ", computed parents"
+                      : job.has_list() ? ", " + std::to_string(job.listed_hosts) + " listed hosts"
+                                       : "") +
+                     (job.secret ? "" : ", no secret") + ", " + std::to_string(operations) +
+                     " operations, arrival within " + std::to_string(job.arrival.count() / 1000) + " us";
   for (const Fault& fault : faults) text += "\n  " + fault.to_string();
   return text;
 }
@@ -101,7 +103,9 @@ Scenario Scenario::random(std::uint64_t seed) {
   job.ranks = static_cast<std::uint32_t>(random.below(10) == 0 ? random.between(65, 200) : random.between(2, 64));
   job.ranks_per_host = static_cast<std::uint32_t>(random.between(1, 1 + random.below(std::min(job.ranks, 16u))));
   job.fan_out = static_cast<std::uint32_t>(random.between(kMinFanOut, 8));
-  job.computed = random.below(4) == 0;
+  // One in four knows all hosts, one in four some.
+  if (const std::uint64_t kind = random.below(4); kind < 2)
+    job.listed_hosts = kind == 0 ? job.hosts() : static_cast<std::uint32_t>(1 + random.below(job.hosts()));
   job.secret = random.below(4) != 0;
   job.blob_bytes = static_cast<std::uint32_t>(random.below(300));
   job.arrival = random.below(2) == 0 ? Duration{} : milliseconds(1) * random.below(300);

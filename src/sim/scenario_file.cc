@@ -87,7 +87,7 @@ constexpr std::array kSettings{
     Setting{"ranks", [](Scenario& s) -> Field { return &s.job.ranks; }, 1, kMaxWorldSize},
     Setting{"ranks-per-host", [](Scenario& s) -> Field { return &s.job.ranks_per_host; }, 1, kMaxWorldSize},
     Setting{"fan-out", [](Scenario& s) -> Field { return &s.job.fan_out; }, kMinFanOut, kMaxFanOut},
-    Setting{"computed-parents", [](Scenario& s) -> Field { return &s.job.computed; }},
+    Setting{"listed-hosts", [](Scenario& s) -> Field { return &s.job.listed_hosts; }},
     Setting{"secret", [](Scenario& s) -> Field { return &s.job.secret; }},
     Setting{"blob-bytes", [](Scenario& s) -> Field { return &s.job.blob_bytes; }, 0, kMaxBlobBytes},
     Setting{"shared-from-bytes", [](Scenario& s) -> Field { return &s.job.enclose_bytes; }, 1, kMostBytes},

@@ -42,7 +42,7 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
   scenario.job = {.ranks = 9,
                   .ranks_per_host = 2,
                   .fan_out = 3,
-                  .computed = true,
+                  .listed_hosts = 2,
                   .secret = false,
                   .blob_bytes = 5,
                   .enclose_bytes = 6,
@@ -73,7 +73,7 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
   const Scenario again = parse_scenario(text, "file", {});
   EXPECT_EQ(to_file(again), text);
   EXPECT_EQ(text.substr(0, text.find("costs ")),
-            "seed 18446744073709551615\nranks 9\nranks-per-host 2\nfan-out 3\ncomputed-parents yes\nsecret no\n"
+            "seed 18446744073709551615\nranks 9\nranks-per-host 2\nfan-out 3\nlisted-hosts 2\nsecret no\n"
             "blob-bytes 5\nshared-from-bytes 6\narrival 7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
             "jitter 13us\nlate-one-in 14\nlate-by 1500ns\nbytes-per-second 16\nhosts-per-rack 11\n"
             "spine-latency 10ms\nrack-bytes-per-second 17\ncores-per-host 18\none-machine yes\naccept-queue 19\n"

@@ -271,9 +271,9 @@ class Trial {
     verdict_.succeeded = succeeded == cluster_.size();
     if (scenario_.survivable() && !verdict_.succeeded) complain("nothing was lost for good, and yet the job failed");
   }
-  // Who is blamed must have been hit, or stand on a host that was; or, where parents are computed and a host above is
-  // gone, be missing for want of another place: next to the root there may be none. Whom a long fault cuts off from
-  // whom is not known here.
+  // Who is blamed must have been hit, or stand on a host that was; or, where hosts are listed and one above is gone, be
+  // missing for want of another place: next to the root there may be none. Whom a long fault cuts off from whom is not
+  // known here.
   void judge_failure(std::size_t i, const Failure& failure) {
     if (lost_.empty() || !scenario_.brief()) return;
     std::set<std::uint32_t> hosts;
@@ -288,7 +288,7 @@ class Trial {
     }
   }
   bool cut_off(std::uint32_t host, const std::set<std::uint32_t>& lost, const Failure& failure) const {
-    if (!scenario_.job.computed || failure.code != FailureCode::timed_out) return false;
+    if (!scenario_.job.has_list() || failure.code != FailureCode::timed_out) return false;
     const tree::Shape shape(scenario_.job.fan_out);
     for (Position at{host}; at != tree::kRootPosition; at = shape.parent(at)) {
       if (lost.contains(raw(at))) return true;

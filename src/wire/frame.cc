@@ -45,7 +45,20 @@ namespace {
 // comes in one go lie in one block or two.
 constexpr std::size_t kMostSlices = 8;
 
-Payload in_few_slices(Payload bytes) { return bytes.slice_count() > kMostSlices ? Payload(bytes.flatten()) : bytes; }
+// Where there are more, those at the end are joined, behind slices that are longer than all that follow them: so a byte
+// is copied a few times, however long the frame and small the pieces.
+Payload in_few_slices(Payload bytes) {
+  if (bytes.slice_count() <= kMostSlices) return bytes;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i + 1 < kMostSlices; ++i) {
+    const std::size_t with_this = kept + bytes.slice(i).size();
+    if (bytes.slice(i).size() <= bytes.size() - with_this) break;
+    kept = with_this;
+  }
+  Payload few = bytes.part(0, kept);
+  few.append(bytes.part(kept, bytes.size() - kept).flatten());
+  return few;
+}
 
 }  // namespace
 
@@ -67,12 +80,11 @@ std::variant<std::monostate, Frame, FrameError> FrameDecoder::cut_next() {
   frame.epoch.term = reader.number<std::uint32_t>();
   frame.epoch.number = reader.number<std::uint32_t>();
   const auto tag = reader.array<16>();
-  if (kFrameHeaderBytes + length > limit_) return FrameError::too_long;
+  if (kFrameHeaderBytes + length > limit_of(frame.kind)) return FrameError::too_long;
   if ((flags & ~kEnclosesFlag) != 0 || reserved != 0 || tag != decltype(tag){}) return FrameError::reserved_bits_set;
   if (to_string(frame.kind) == nullptr) return FrameError::unknown_kind;
   frame.encloses = flags == kEnclosesFlag;
-  if (frame.encloses && frame.kind != Kind::table_chunk && frame.kind != Kind::collective)
-    return FrameError::reserved_bits_set;
+  if (frame.encloses && !carries_streams(frame.kind)) return FrameError::reserved_bits_set;
   if (pending_.size() < kFrameHeaderBytes + length) return std::monostate{};
   if (frame.encloses && enclosures_.empty()) return FrameError::nothing_enclosed;
   frame.body = in_few_slices(pending_.part(kFrameHeaderBytes, length));

@@ -53,6 +53,9 @@ const char* to_string(Kind kind);
 
 inline constexpr std::uint8_t kEnclosesFlag = 1;
 
+// Those that carry streams for many ranks: their frames may be longer, and enclose.
+constexpr bool carries_streams(Kind kind) { return kind == Kind::table_chunk || kind == Kind::collective; }
+
 // The tail of a frame that travels beside the stream, in memory that two processes of one host share; as one object,
 // so that a driver sees that several links are given the same. Null: none.
 using Enclosure = std::shared_ptr<const Payload>;
@@ -120,7 +123,8 @@ const char* to_string(FrameError error);
 // stream comes in, a frame's body and what is held of an incomplete one are at most 8 slices: more are copied into one.
 class FrameDecoder {
  public:
-  // The limit of the whole frame; raised once the peer is authenticated.
+  // The limit of the whole frame; raised once the peer is authenticated. With kMaxFrameBytes it is
+  // kMaxStreamFrameBytes for the kinds that carry streams.
   explicit FrameDecoder(std::size_t limit) : limit_(limit) {}
   void set_limit(std::size_t limit) { limit_ = limit; }
 
@@ -135,6 +139,9 @@ class FrameDecoder {
 
  private:
   std::variant<std::monostate, Frame, FrameError> cut_next();
+  std::size_t limit_of(Kind kind) const {
+    return limit_ == kMaxFrameBytes && carries_streams(kind) ? kMaxStreamFrameBytes : limit_;
+  }
 
   Payload pending_;
   std::vector<Payload> enclosures_;  // few, and none on most links: an empty deque would cost each an allocation

@@ -24,12 +24,12 @@ std::string_view host_on_wire(const Record& record) {
   return std::string_view(record.host).substr(0, kMaxHostNameBytes);
 }
 
-// One piece, or pieces of kChunkBytes of which the last may be shorter: then an offset says where its byte lies.
-bool laid_out_in_chunks(const std::vector<Payload>& chunks) {
+// One piece, or chunks of one size of which the last may be shorter: then an offset says where its byte lies.
+bool laid_out_in_chunks(const std::vector<Payload>& chunks, std::uint64_t total) {
   if (chunks.size() == 1) return true;
-  if (chunks.empty() || chunks.back().empty() || chunks.back().size() > kChunkBytes) return false;
-  return std::all_of(chunks.begin(), chunks.end() - 1,
-                     [](const Payload& chunk) { return chunk.size() == kChunkBytes; });
+  const std::size_t size = stream_chunk_bytes(total);
+  if (chunks.empty() || chunks.back().empty() || chunks.back().size() > size) return false;
+  return std::all_of(chunks.begin(), chunks.end() - 1, [&](const Payload& chunk) { return chunk.size() == size; });
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ void TableChunk::read(Reader& reader) {
   digest = reader.array<16>();
   offset = reader.number<std::uint64_t>();
   total = reader.number<std::uint64_t>();
-  if (offset % kChunkBytes != 0 || offset >= total) reader.fail();
+  if (offset % stream_chunk_bytes(total) != 0 || offset >= total) reader.fail();
 }
 
 namespace {
@@ -136,7 +136,8 @@ std::shared_ptr<const Table> Table::build(const std::vector<Record>& records, co
 std::shared_ptr<const Table> Table::from_wire(std::vector<Payload> chunks, std::uint32_t world_size) {
   std::shared_ptr<Table> table(new Table);
   for (const Payload& chunk : chunks) table->total_ += chunk.size();
-  if (!laid_out_in_chunks(chunks) || table->total_ < kHeaderBytes + std::uint64_t{world_size} * kRecordBytes)
+  if (!laid_out_in_chunks(chunks, table->total_) ||
+      table->total_ < kHeaderBytes + std::uint64_t{world_size} * kRecordBytes)
     return nullptr;
   const Slice header = chunks[0].part(0, kHeaderBytes).flatten();
   Reader reader(header.bytes());
@@ -160,7 +161,7 @@ std::shared_ptr<const Table> Table::from_wire(std::vector<Payload> chunks, std::
 Payload Table::range(Span span) const {
   Payload bytes;
   if (span.offset > total_ || span.count > total_ - span.offset) return bytes;
-  const std::uint64_t stride = chunks_.size() == 1 ? total_ : kChunkBytes;
+  const std::uint64_t stride = chunks_.size() == 1 ? total_ : chunk_bytes();
   while (span.count > 0) {
     const Payload& chunk = chunks_[span.offset / stride];
     const std::uint64_t within = span.offset % stride;
@@ -247,7 +248,7 @@ bool Table::has_bytes(const std::vector<Payload>& chunks) const {
 }
 
 Payload Table::chunk(std::uint64_t offset) const {
-  return range({offset, std::min<std::uint64_t>(kChunkBytes, total_ - offset)});
+  return range({offset, std::min<std::uint64_t>(chunk_bytes(), total_ - offset)});
 }
 
 Digest Table::digest() const { return digest_of(bytes()); }

@@ -5,7 +5,7 @@
 //                      bytes of its prefix, flags
 //   variable parts     by rank: prefix (leaders only: endpoint, host name), then the blob
 //
-// The records' size divides kChunkBytes, so a record never straddles two chunks and is read where it lies.
+// The records' size divides that of all chunks, so a record never straddles two chunks and is read where it lies.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace banyan::wire {
 
-// Down, in chunks of kChunkBytes (the last may be shorter); the epoch stands in the frame header.
+// Down, in chunks of stream_chunk_bytes(total) (the last may be shorter); the epoch stands in the frame header.
 struct TableChunk {
   static constexpr Kind kKind = Kind::table_chunk;
   static constexpr std::size_t kBytes = 32;
@@ -79,9 +79,10 @@ class Table {
 
   // Whether `chunks` are this table, byte for byte; those that lie in the same memory are not read.
   bool has_bytes(const std::vector<Payload>& chunks) const;
-  // The whole table, and in pieces of kChunkBytes; shared.
+  // The whole table, and in chunks of the size that it has on the wire; shared.
   Payload bytes() const { return range({0, total_}); }
   Payload chunk(std::uint64_t offset) const;
+  std::size_t chunk_bytes() const { return stream_chunk_bytes(total_); }
   Digest digest() const;
 
  private:

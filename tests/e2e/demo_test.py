@@ -41,13 +41,17 @@ class Demo(unittest.TestCase):
 
     def test_it_runs_on_many_hosts_that_one_machine_plays(self):
         ranks = 16 if jobs.SANITIZED else 64
-        done = run(jobs.BANYAN, "run", "-n", ranks, "--ranks-per-host", 2, "--", jobs.DEMO, "--json", BANYAN_FAN_OUT=3)
-        report = self.report(done)
-        self.assertEqual((report["ranks"], report["hosts"]), (ranks, ranks // 2))
-        self.assertGreaterEqual(report["depth"], 2)
-        # The root has one place more, and a root that another rank of its host leads counts that leader as a child.
-        self.assertLessEqual(report["max_tree_links"], 3 + 2)
-        self.assertGreaterEqual(report["max_local_links"], 1)
+        for join in ((), ("--computed",), ("--listed-hosts", 5)):
+            with self.subTest(join=join):
+                done = run(jobs.BANYAN, "run", "-n", ranks, "--ranks-per-host", 2, *join, "--", jobs.DEMO, "--json",
+                           BANYAN_FAN_OUT=3)
+                report = self.report(done)
+                self.assertEqual((report["ranks"], report["hosts"]), (ranks, ranks // 2))
+                self.assertGreaterEqual(report["depth"], 2)
+                # The root has one place more, and a root that another rank of its host leads counts that leader as a
+                # child.
+                self.assertLessEqual(report["max_tree_links"], 3 + 2)
+                self.assertGreaterEqual(report["max_local_links"], 1)
 
     def test_it_runs_over_tcp_alone(self):
         report = self.report(run(jobs.BANYAN, "run", "-n", 8, "--", jobs.DEMO, "--json", BANYAN_TRANSPORT="tcp"))

@@ -351,6 +351,14 @@ class Environment(LauncherTest):
             self.assertTrue(all(re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", host) for host in hosts), hosts)
             self.assertEqual(variables["BANYAN_HOST_INDEX"], str(rank // 2))
 
+    def test_listed_hosts_have_addresses_and_all_know_their_index(self):
+        environments = self.environments("--listed-hosts", 2, "--ranks-per-host", 2, ranks=8)
+        for rank, variables in enumerate(environments):
+            self.assertEqual(len(set(variables["BANYAN_HOSTS"].split(","))), 2)
+            self.assertEqual(variables["BANYAN_HOST_INDEX"], str(rank // 2))
+        for arguments in (("--listed-hosts", 0), ("--listed-hosts", 2, "--computed")):
+            self.assertEqual(run("-n", 4, *arguments, "--", "true").returncode, 2)
+
     def test_what_another_job_said_is_replaced_and_the_users_options_stay(self):
         stale = {f"BANYAN_{name}": "stale" for name in (
             "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_SIZE", "RENDEZVOUS", "JOB_ID", "SECRET", "SECRET_FILE", "HOSTS",

@@ -45,6 +45,14 @@ class Simulate(unittest.TestCase):
         self.assertLess(computed["connections_total"], asked["connections_total"])
         self.assertLess(computed["root_cpu_ms"], asked["root_cpu_ms"])
 
+    def test_several_rendezvous_share_the_work_of_one(self):
+        one, five, nine = (simulate("-n", 1024, "--fan-out", 8, "--rendezvous", m) for m in (1, 5, 9))
+        self.assertEqual([found["rendezvous"] for found in (one, five, nine)], [1, 5, 9])
+        for slow, fast in ((one, five), (five, nine)):
+            self.assertLess(fast["formed_ms"], slow["formed_ms"])
+            self.assertLess(fast["root_cpu_ms"], slow["root_cpu_ms"])
+            self.assertLessEqual(fast["tree_links_max"], slow["tree_links_max"])
+
     def test_it_prints_a_table_for_people(self):
         ended = banyan("simulate", "-n", "16")
         self.assertEqual(ended.returncode, 0, ended.stderr)
@@ -63,6 +71,8 @@ class Simulate(unittest.TestCase):
     def test_what_makes_no_sense_is_refused_by_name(self):
         for arguments, words in ((("-n", 0), "--ranks must be 1 to"),
                                  (("-n", 8, "--fan-out", "wide"), "--fan-out must be auto or 2 to"),
+                                 (("-n", 8, "--rendezvous", 0), "--rendezvous must be 1 to"),
+                                 (("-n", 8, "--rendezvous", 2, "--join", "computed"), "leave out --rendezvous"),
                                  (("-n", 8, "--join", "later"), "--join must be rendezvous or computed"),
                                  (("-n", 8, "--scheme", "ring"), "--scheme must be one of banyan, star-ring"),
                                  (("-n", 8, "--latency-us", -1), "--latency-us must be 0 to"),

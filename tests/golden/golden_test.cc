@@ -246,7 +246,7 @@ const Scenario kScenarios[] = {
      plain_join},
     {"computed_join",
      "Four hosts know each other's addresses: each goes to its parent without asking.",
-     {.ranks = 4, .ranks_per_host = 1, .fan_out = 2, .computed = true},
+     {.ranks = 4, .ranks_per_host = 1, .fan_out = 2, .listed_hosts = 4},
      redirect},
     {"calls",
      "An allgather, a broadcast of rank 2, and two messages between ranks that have no link.",
