@@ -18,7 +18,7 @@ inline constexpr std::size_t kChunkBytes = 32 * 1024;
 // many chunks at most, as long as they are no larger than the greatest: each costs every rank that passes it on some
 // microseconds, and a tree of some levels works side by side with far fewer.
 inline constexpr std::uint64_t kStreamChunks = 64;
-// 0.3 ms at 25 Gb/s, which is what a control frame waits for.
+// 0.3 ms at 25 Gb/s: what a control frame waits for, beside what is with the driver already (engine/link.hh).
 inline constexpr std::size_t kGreatestChunkBytes = 1024 * 1024;
 // The chunks of such a stream: a power of two.
 constexpr std::size_t stream_chunk_bytes(std::uint64_t total) {
@@ -28,6 +28,10 @@ constexpr std::size_t stream_chunk_bytes(std::uint64_t total) {
 }
 // The greatest frame of a kind that carries such streams: a chunk and what stands before it.
 inline constexpr std::size_t kMaxStreamFrameBytes = kGreatestChunkBytes + 1024;
+static_assert(stream_chunk_bytes(0) == kChunkBytes && stream_chunk_bytes(kStreamChunks * kChunkBytes) == kChunkBytes);
+static_assert(stream_chunk_bytes(kStreamChunks * kChunkBytes + 1) == 2 * kChunkBytes);
+static_assert(stream_chunk_bytes(kStreamChunks * kGreatestChunkBytes) == kGreatestChunkBytes);
+static_assert(stream_chunk_bytes(UINT64_MAX) == kGreatestChunkBytes);
 // A relay hands a table up to this size to the ranks of its host in one go, when it has all of it; a larger one chunk
 // by chunk. It is about what a Unix socket takes.
 inline constexpr std::size_t kTableAtOnceBytes = 192 * 1024;
@@ -70,8 +74,9 @@ struct Limits {
   std::size_t unexpected_bytes = 4 * 1024 * 1024;
   // Bytes of one message that may be on their way to a posted receive: covers 25 Gb/s x 300 us.
   std::size_t message_window_bytes = 1024 * 1024;
-  // Bytes waiting to be written on one link before the node stops reading what feeds it, and resumes.
-  std::size_t transmit_high_bytes = 1024 * 1024;
+  // Bytes waiting to be written on one link before the node stops reading what feeds it (beyond two of the longest
+  // frames), and resumes.
+  std::size_t transmit_high_bytes = 2 * kMaxStreamFrameBytes;
   std::size_t transmit_low_bytes = 256 * 1024;
   // A link that keeps others from being read and takes not a byte for so long is lost: those others carry verdicts too,
   // and don't show their own death. An engine that runs reads within milliseconds, whatever its application computes.

@@ -131,6 +131,7 @@ void print_json(const sim::JobOptions& job, const sim::Measurement& found, const
                                     {"rendezvous", std::min(job.listed_hosts, found.hosts)},
                                     {"fan_out", job.fan_out},
                                     {"depth", found.depth},
+                                    {"registered_ms", found.registered_ms},
                                     {"formed_ms", found.formed_ms},
                                     {"barrier_ms", found.barrier_ms},
                                     {"allgather_ms", found.allgather_ms},
@@ -154,8 +155,9 @@ void print_json(const sim::JobOptions& job, const sim::Measurement& found, const
 
 void print_table(const sim::JobOptions& job, const sim::Measurement& found, const Facts& facts) {
   fmt::print("{} ranks on {} hosts, fan-out {}, depth {}\n\n", job.ranks, found.hosts, job.fan_out, found.depth);
-  fmt::print("simulated time until the slowest rank is done\n");
+  fmt::print("simulated time until the root knows all ranks, then until the slowest rank is done\n");
   const auto row = [](const char* name, double ms) { fmt::print("  {:<14}{:>12.3f} ms\n", name, ms); };
+  row("registered", found.registered_ms);
   row("formed", found.formed_ms);
   row("barrier", found.barrier_ms);
   row("allgather", found.allgather_ms);

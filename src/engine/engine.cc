@@ -240,6 +240,12 @@ void Engine::carry_out(node::effect::SendFrame& send) {
   }
 }
 
+// From now on children take part in collectives.
+void Engine::carry_out(node::effect::Formed& formed) {
+  for (auto& [id, link] : links_) link.session.allow_streams();
+  outputs_.emplace_back(std::move(formed));
+}
+
 void Engine::carry_out(node::effect::CloseLink& effect) { close(effect.link, effect.abandon); }
 
 void Engine::carry_out(node::effect::Refuse& effect) { refuse(effect.link, effect.failure); }

@@ -56,6 +56,7 @@ class Engine final : public Machine {
   void carry_out();
   void carry_out(node::effect::OpenLink& open);
   void carry_out(node::effect::SendFrame& send);
+  void carry_out(node::effect::Formed& formed);
   void carry_out(node::effect::CloseLink& effect);
   void carry_out(node::effect::Refuse& refuse);
   void carry_out(node::effect::RefuseCallers& refuse);

@@ -12,8 +12,8 @@
 
 namespace banyan::engine {
 
-// Data frames handed to the driver and not yet with the kernel: enough to keep a link busy, little enough that control
-// frames, which are handed over at once, don't wait long behind them.
+// While so much is with the driver and not yet with the kernel, no data frame is handed over: enough to keep a link
+// busy, little enough that control frames, which are handed over at once, don't wait long behind them.
 inline constexpr std::size_t kDriverWindowBytes = 256 * 1024;
 
 // What this rank itself may have on its way to a peer in control frames: answers, mostly, to one that asks and does not
@@ -41,8 +41,10 @@ struct Link {
   std::uint32_t held_by = 0;        // how many full links keep this one from being read
 
   std::size_t& bytes_of(LinkId feeder) { return feeder == kNoLink ? own_bytes : fed_bytes; }
-  // What others have brought to wait here: of what the driver has, data fill the window, more than that is control.
-  std::size_t waiting() const { return fed_bytes + with_driver - std::min(with_driver, kDriverWindowBytes); }
+  // What others have brought to wait here: of what the driver has, data fill the window and a frame, more is control.
+  std::size_t waiting() const {
+    return fed_bytes + with_driver - std::min(with_driver, kDriverWindowBytes + kMaxStreamFrameBytes);
+  }
 };
 
 }  // namespace banyan::engine

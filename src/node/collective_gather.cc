@@ -77,7 +77,7 @@ bool GatherAlgorithm::on_data(LinkId from, const wire::Collective& head, const P
 }
 
 bool GatherAlgorithm::collect(LinkId from, Payload tail) {
-  if (tail.empty() || done_) return false;
+  if (tail.empty() || tail.size() > kMaxCollectiveTail || done_) return false;
   if (!collector_) collector_.emplace(links_.world_size());
   tail = unpinned(std::move(tail));
   PayloadCursor cursor(tail);

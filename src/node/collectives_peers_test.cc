@@ -147,6 +147,28 @@ TEST_F(CollectivesPeers, a_broadcast_comes_from_its_roots_side_in_order_and_larg
   EXPECT_FALSE(up(Frame(Part::data, 0, own).place(kChunkBytes, total).with(pattern(1, 10))));
 }
 
+TEST_F(CollectivesPeers, long_streams_have_larger_chunks_and_reductions_have_not) {
+  job.call_all(broadcast(kRootRank, pattern(1, 1)), kForever, RankSet::single(kRootRank));
+  job.run();
+  const CallSignature call = rooted(CollectiveKind::broadcast, 0);
+  const std::uint64_t total = kStreamChunks * kChunkBytes + 1;
+  EXPECT_TRUE(down(Frame(Part::go, 0, call)));
+  EXPECT_FALSE(down(Frame(Part::data, 0, call).place(0, total).with(pattern(1, kChunkBytes))));
+  EXPECT_TRUE(down(Frame(Part::data, 0, call).place(0, total).with(pattern(1, 2 * kChunkBytes))));
+  EXPECT_FALSE(down(Frame(Part::data, 0, call).place(3 * kChunkBytes, total).with(pattern(1, 2 * kChunkBytes))));
+  EXPECT_TRUE(down(Frame(Part::data, 0, call).place(2 * kChunkBytes, total).with(pattern(1, 2 * kChunkBytes))));
+}
+
+TEST_F(CollectivesPeers, a_long_reductions_chunks_are_short) {
+  CallSignature call = kLargeAllreduce;
+  call.count = kStreamChunks * kChunkBytes + 1;
+  job.call_all(allreduce(Reduction::sum, ElementType::uint8, pattern(1, call.count)), kForever, RankSet::single(child));
+  job.run();
+  job.at(kRootRank).on_frame(job.now, job.tree.link(kRootRank, child), Frame(Part::vote, 0, call).head, {});
+  EXPECT_FALSE(up(Frame(Part::data, 0, call).place(0, call.count).with(pattern(1, 2 * kChunkBytes))));
+  EXPECT_TRUE(up(Frame(Part::data, 0, call).place(0, call.count).with(pattern(1, kChunkBytes))));
+}
+
 TEST_F(CollectivesPeers, entries_name_ranks_that_lie_where_they_come_from_and_bytes_that_add_up) {
   const auto gives = [&](Payload tail) { return up(Frame(Part::data, 0, kAllgather).with(std::move(tail))); };
   const std::uint32_t below = raw(below_child);

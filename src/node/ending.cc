@@ -59,6 +59,8 @@ void Node::lose_child(Time now, LinkId link, const Failure& failure) {
                       lost_failure(child.peer.rank, host_of(child.peer.rank, child.host), failure.text)};
     return report(now, std::move(news));
   }
+  if (child.attached && placement_ && !is_root())
+    placement_->release({child.peer.rank, child.peer.incarnation, {}, {}, {}});
   if (!child.recorded || child.left || unsent || (!is_root() && !registered_with_)) return;
   wire::Report news;
   news.rank = child.peer.rank;
@@ -93,6 +95,12 @@ void Node::lose_parent(Time now, LinkId link, const Failure& failure, bool rejec
   }
   if (root_lost_ && canary(Canary::root_given_up_at_once)) return fail(now, Failure(root_lost_->failure));
   table_receiver_ = TableReceiver(config_.world_size, config_.tables);
+  if (rejected_by_peer && !welcomed_) {
+    // It never was one: those below have nothing to say again.
+    registered_with_.reset();
+    pending_.insert(pending_.begin(), unconfirmed_.begin(), unconfirmed_.end());
+    std::erase_if(pending_, [this](const Pending& p) { return p.from == kNoLink || locals_.contains(p.record.rank); });
+  }
   joiner_.on_link_failed(now, link, failure, rejected_by_peer);
   after_joiner(now);
 }
@@ -127,6 +135,7 @@ bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
     // Before the table a loss follows the record that it is about, and ends where that waits to go on.
     const auto undone = [&](const Pending& p) { return p.record.rank == report.rank && !outlived(p.record); };
     if (!topology_ && std::erase_if(pending_, undone) > 0) return true;
+    std::erase_if(unconfirmed_, undone);
     if (joiner_.upstream()) {
       effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
                     wire::encode(report, epoch()), from);

@@ -271,6 +271,7 @@ class FormedTree {
     pipe.bytes -= bytes.size();
     update_busy(index);
     wire::FrameDecoder decoder(kMaxFrameBytes);
+    decoder.allow_streams();
     for (std::size_t i = 0; i < bytes.slice_count(); ++i) decoder.push(bytes.slice(i));
     auto decoded = decoder.next();
     BANYAN_ASSERT(std::holds_alternative<wire::Frame>(decoded) && decoder.buffered() == 0);

@@ -1,4 +1,5 @@
-// From the first child to the table: who may attach here, whose records go up, and how the table comes down.
+// From the first child to the table: who may attach here, whose records go up, and how the table comes down. Who is
+// sent where stands in placing.cc.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -13,8 +14,6 @@ namespace {
 
 // Records wait this long for those of the host's other ranks, where their number is known: one frame instead of many.
 constexpr Duration kCoalesce = std::chrono::microseconds(500);
-
-std::string rank_text(Rank rank) { return "rank " + std::to_string(raw(rank)); }
 
 // A rank's own attachments weigh more than its leader's: whoever attached last, wherever, wins.
 Attachment combined(Attachment own, Attachment leader) { return Attachment{(raw(own) << 16) | (raw(leader) & 0xffff)}; }
@@ -31,7 +30,8 @@ void Node::forget_child(LinkId link) {
     locals_.erase(local);
     std::erase_if(held_, [&](const wire::Record& held) { return held.rank == peer.rank; });
   }
-  std::erase_if(pending_, [&](const Pending& pending) { return pending.from == link; });
+  for (std::vector<Pending>* records : {&pending_, &unconfirmed_})
+    std::erase_if(*records, [&](const Pending& pending) { return pending.from == link; });
   children_.erase(at);
 }
 
@@ -104,86 +104,6 @@ bool Node::on_join(Time now, LinkId link, Child& child, const wire::Join& join) 
   return true;
 }
 
-void Node::keep_places(Position own) {
-  placement_.emplace(config_.shares(), own, config_.rank, config_.world_size, config_.limits.lease);
-}
-
-// Whether this is a listed host, at its place, that others ask: then from now on it keeps places.
-bool Node::keeps_places() {
-  const Position own = joiner_.position();
-  const tree::Shares shares = config_.shares();
-  if (config_.hosts.empty() || own != Position{config_.host_index} || !shares.listed(own) || !shares.allots(own))
-    return false;
-  if (!placement_) keep_places(own);
-  return true;
-}
-
-// Whether a leader that asks for a place has registered: then it has lost its parent since. Whoever broke what is
-// mostly known in a moment, and is then the verdict.
-bool Node::lost_its_parent(Time now, const Placement::Holder& leader, const wire::Join& join) {
-  if (registry_->find(leader.rank) == nullptr) return false;
-  const Rank parent = raw(join.unreachable) < config_.world_size ? join.unreachable : leader.rank;
-  const std::string host = host_of(parent, join.host);
-  if (!grace_)
-    grace_ = Grace{
-        after(now, config_.limits.verdict_grace),
-        lost_failure(parent, host, rank_text(leader.rank) + " on " + join.host + " has lost its connection to it")};
-  return true;
-}
-
-bool Node::place(Time now, LinkId link, Child& child, const wire::Join& join) {
-  if (join.position != kNoPosition || child.asked) return false;
-  child.asked = true;
-  const auto turn_down = [&](std::string text) {
-    refuse(link, Failure{FailureCode::unreachable, Phase::join, RankSet::single(child.peer.rank), join.host,
-                         std::move(text)});
-    return true;
-  };
-  const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
-  if (is_root()) {
-    if (const wire::Record* known = registry_->find(leader.rank);
-        known != nullptr && known->incarnation != leader.incarnation) {
-      refuse_duplicate(link, second_process(Phase::join, leader.rank, join.host));
-      return true;
-    }
-    if (lost_its_parent(now, leader, join)) return true;
-  } else if (!keeps_places() || join.unreachable != kNoRank) {
-    return turn_down(rank_text(config_.rank) + " on " + config_.host_name + " has no place for it; rank 0 has");
-  }
-  if (join.unreachable != kNoRank && complained_.insert(leader.rank).second) {
-    effects_.add(effect::Notice{
-        effect::Notice::Level::warning,
-        rank_text(leader.rank) + " on " + join.host + " can't reach its parent" +
-            (raw(join.unreachable) < config_.world_size ? ", " + rank_text(join.unreachable) : std::string()) + " (" +
-            banyan::to_string(join.reason) + "); it gets another",
-        false});
-  }
-  const auto place = placement_->allot(now, leader, join.unreachable);
-  if (!place) return turn_down(rank_text(leader.rank) + " on " + join.host + " can reach no parent that has room");
-  if (place->parent == joiner_.position()) {
-    wire::Join accepted = join;
-    accepted.position = place->position;
-    adopt(link, child, accepted);
-    return true;
-  }
-  wire::Placement answer;
-  answer.position = place->position;
-  answer.fan_out = config_.fan_out;
-  answer.parent = kLeaderRank;
-  if (const Placement::Holder* parent = placement_->holder(place->parent)) {
-    answer.parent = parent->rank;
-    answer.host = parent->host;
-    answer.endpoint = parent->endpoint;
-    // A leader beside this one was seen over loopback; from elsewhere it stands where this one stands.
-    if (answer.endpoint.loopback() && child.local.known() && !child.local.loopback()) {
-      answer.endpoint.family = child.local.family;
-      answer.endpoint.address = child.local.address;
-    }
-  }
-  effects_.send(link, FrameClass::control, wire::encode(answer, Epoch{}));
-  return true;
-}
-
 void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
   const bool mine =
       joiner_.position() != kNoPosition && tree::Shape(joiner_.fan_out()).parent(join.position) == joiner_.position();
@@ -205,9 +125,7 @@ void Node::adopt(LinkId link, Child& child, const wire::Join& join) {
     forget_child(old);
   }
   const Placement::Holder leader{child.peer.rank, child.peer.incarnation, join.endpoint, join.host, join.attachment};
-  // To other hosts the root may send somebody whom they have not placed.
-  const bool sent_here = !is_root() || placement_->may_take(join.position, leader);
-  if (placement_ && !(sent_here && placement_->claim(join.position, leader, false))) {
+  if (is_root() && !(placement_->may_take(join.position, leader) && placement_->claim(join.position, leader, false))) {
     return turn_down("position " + std::to_string(raw(join.position)) + " is taken");
   }
   child.position = join.position;
@@ -276,11 +194,6 @@ bool Node::on_records(Time now, LinkId link, Child& child, wire::Records records
       if (child.peer.role == wire::Role::local) record.position = joiner_.position();
       register_record(link, std::move(record));
     } else if (child.peer.role != wire::Role::local || registered_with_) {
-      if (placement_ && record.is_leader()) {
-        const Attachment attachment{raw(record.attachment) >> 16};
-        placement_->claim(record.position, {record.rank, record.incarnation, record.endpoint, record.host, attachment},
-                          true);
-      }
       if (pending_.size() >= config_.world_size) return false;
       pending_.push_back({std::move(record), link});
     }
@@ -339,6 +252,8 @@ bool Node::register_record(LinkId link, wire::Record record) {
 void Node::upstream_changed(Time now) {
   const bool again = registered_with_.has_value();
   registered_with_ = joiner_.upstream()->link;
+  welcomed_ = joiner_.upstream()->local;
+  unconfirmed_.clear();
   // Children of an earlier place would be lost under this one: they come back to the rendezvous by themselves. What
   // they sent before may never have arrived, so they will send it again.
   if (again) {
@@ -351,6 +266,7 @@ void Node::upstream_changed(Time now) {
       forget_child(link);
     }
     pending_.clear();
+    if (!is_root()) placement_.reset();
   }
   wire::Record record = own_record();
   if (joiner_.upstream()->local) record.leader = joiner_.upstream()->rank;
@@ -385,6 +301,8 @@ void Node::flush_records() {
     }
     if (bytes + record.wire_bytes() > kMaxFrameBytes / 2 && !batch.records.empty()) send();
     bytes += record.wire_bytes();
+    if (!welcomed_ && from != kNoLink && children_.at(from).position != kNoPosition)
+      unconfirmed_.push_back({record, from});
     batch.records.push_back(std::move(record));
   }
   send();
@@ -455,13 +373,11 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   // passes nothing on, and would wake up for each: it gets the table in one go, unless it is large and memory can't be
   // shared.
   const bool locals_wait = chunk->message.total <= kTableAtOnceBytes || encloses_table(chunk->message.total);
+  const auto result = table_receiver_.add(chunk->message, chunk->tail, frame.encloses);
+  if (result == TableReceiver::Result::broken) return false;
   send_down(FrameClass::data, wire::encode(chunk->message, frame.epoch, chunk->tail), link,
             locals_wait ? Below::hosts : Below::all);
-  switch (table_receiver_.add(chunk->message, chunk->tail, frame.encloses)) {
-    case TableReceiver::Result::more: return true;
-    case TableReceiver::Result::broken: return false;
-    case TableReceiver::Result::complete: break;
-  }
+  if (result == TableReceiver::Result::more) return true;
   auto table = table_receiver_.take();
   if (table->epoch() != frame.epoch) return false;
   if (locals_wait) send_table(*table, chunk->message.digest, Below::locals);
@@ -498,8 +414,9 @@ void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
   tree_links_peak_ = static_cast<std::uint64_t>(std::ranges::count_if(
                          neighbours, [](const Neighbour& n) { return n.position != kNoPosition; })) +
                      (parent.position != kNoPosition ? 1 : 0);
-  pending_ = {};
+  pending_ = unconfirmed_ = {};
   held_ = {};
+  placement_.reset();
   flush_at_ = status_at_ = start_deadline_ = kNever;
   topology_.emplace(config_.rank, table, parent, std::move(neighbours));
   collectives_.emplace(*topology_, effects_, config_.limits);

@@ -26,7 +26,7 @@ enum class Listener : std::uint8_t {
 
 enum class Target : std::uint8_t {
   rendezvous,  // the driver knows the address and resolves it anew each time
-  host,        // computed parents: entry `host_index` of Config::hosts, resolved by the driver
+  host,        // a listed host, as a parent or to ask: entry `host_index` of Config::hosts, resolved by the driver
   endpoint,    // `endpoint`
   local,       // the abstract Unix name `name`
 };

@@ -139,8 +139,8 @@ void Joiner::listen_for_children(const Endpoint& local) {
   Endpoint at = local;
   at.port = 0;
   endpoint_ = local;
-  // Seen over loopback by a root that others reach by a name: other hosts must get in too, so all addresses are bound,
-  // and the root replaces the loopback address by its own when it tells others.
+  // Seen over loopback by a host that others reach by a name: other hosts must get in too, so all addresses are bound,
+  // and it replaces the loopback address by its own when it tells others.
   if (local.loopback() && !loopback_text(asked_address())) at.address = {};
   effects_.add(effect::Listen{Listener::network, at, {}});
 }
@@ -263,6 +263,7 @@ bool Joiner::on_welcome(LinkId link, const wire::Welcome& welcome) {
     fan_out_ = welcome.fan_out;
     unreachable_ = kNoRank;
     placement_.host = welcome.host;
+    if (!computed()) placement_.parent = state->peer;
     attach(link, session::Peer{wire::Role::child, state->peer, {}, {}}, false);
     return true;
   }
@@ -355,6 +356,8 @@ void Joiner::listed_failed(Time now, const Failure& failure, bool rejected_by_pe
   obstacle_ = asked_address() + ", which allots places, " + (rejected_by_peer ? "has none: " : "can't be reached: ") +
               failure.text;
   root_is_obstacle_ = false;
+  // Both sides have proved themselves by then: everybody will say the same.
+  if (failure.code == FailureCode::wrong_world_size) return void(fatal_ = failure);
   if (!rejected_by_peer && now < patience_) return retry(now, Step::rendezvous);
   asked_ = tree::kRootPosition;
   take(now, Step::rendezvous);

@@ -63,6 +63,14 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
     // The verdict is on its last life. Another try in this very process would wait in vain for this one to go away.
     const bool next_try = own_rank && !topology_;
     if (another_life) return refuse(link, job_has_ended(next_try ? Phase::join : Phase::running));
+    // It may be early for the next try, which only the root can tell apart: it asks there.
+    if (peer.role == wire::Role::joiner && !is_root()) {
+      return refuse(link, Failure{FailureCode::unreachable,
+                                  Phase::join,
+                                  RankSet::single(peer.rank),
+                                  {},
+                                  "the job of " + rank_text(config_.rank) + " has failed"});
+    }
     // A process that failed alone has no verdict on the job.
     if (!failed_alone_) effects_.send(link, FrameClass::control, wire::encode(wire::Verdict{*failed_}, epoch()));
     return effects_.add(effect::CloseLink{link, false});
@@ -193,6 +201,8 @@ bool Node::on_frame_from_above(Time now, LinkId link, const wire::Frame& frame) 
     case Kind::welcome: {
       const auto welcome = wire::decode<wire::Welcome>(frame.body);
       if (!welcome || !joiner_.on_welcome(link, *welcome)) return false;
+      welcomed_ = true;
+      unconfirmed_ = {};
       adopt_waiting();
       after_joiner(now);
       return true;

@@ -3,8 +3,8 @@
 //
 // A rank's life:   joining -> formed -> closing -> gone
 //                      \________\_________\-> failed
-// Files: node.cc what comes in, and to whom it goes; forming.cc from the first child to the table; ending.cc losses,
-// verdicts, departures.
+// Files: node.cc what comes in, and to whom it goes; placing.cc who is sent where; forming.cc from the first child to
+// the table; ending.cc losses, verdicts, departures.
 #pragma once
 
 #include <deque>
@@ -97,14 +97,19 @@ class Node {
   bool is_root() const { return config_.rank == kRootRank; }
   bool over() const { return failed_.has_value() || gone_; }
   Epoch epoch() const { return topology_ ? topology_->epoch() : Epoch{}; }
+  static std::string rank_text(Rank rank) { return "rank " + std::to_string(raw(rank)); }
+
+  // placing.cc
+  bool place(Time now, LinkId link, Child& child, const wire::Join& join);
+  void answer(Time now, LinkId link, Child& child, const wire::Join& join, const Placement::Holder& leader);
+  void turn_away(LinkId link, const Placement::Holder& leader, std::string text);
+  void keep_places(Position own);
+  bool others_ask_here() const;
+  void lost_its_parent(Time now, const Placement::Holder& leader, const wire::Join& join);
 
   // forming.cc
   void admit_local(LinkId link, Child& child);
   bool on_join(Time now, LinkId link, Child& child, const wire::Join& join);
-  bool place(Time now, LinkId link, Child& child, const wire::Join& join);
-  void keep_places(Position own);
-  bool keeps_places();
-  bool lost_its_parent(Time now, const Placement::Holder& leader, const wire::Join& join);
   void adopt(LinkId link, Child& child, const wire::Join& join);
   void adopt_waiting();
   bool on_records(Time now, LinkId link, Child& child, wire::Records records);
@@ -164,6 +169,9 @@ class Node {
   // While forming.
   std::vector<wire::Record> held_;  // of the ranks of this host: sent again if the parent changes
   std::vector<Pending> pending_;    // not sent up yet
+  // Of leaders below, sent to a parent that has not said welcome: one that refuses this rank has not taken them.
+  std::vector<Pending> unconfirmed_;
+  bool welcomed_ = false;
   std::optional<LinkId> registered_with_;
   Time flush_at_ = kNever;
   bool flush_was_delayed_ = false;

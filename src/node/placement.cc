@@ -7,17 +7,19 @@ namespace {
 
 // After so many parents that it could not reach, a process gets the root itself as its parent.
 constexpr std::uint32_t kComplaintsBeforeReserved = 3;
-// How many parents are looked at for one request; a request that fails is repeated a little later.
+// The places of so many parents are looked at for one request; a request that fails is repeated a little later.
 constexpr std::uint32_t kParentsTried = 16;
 
 bool is_of(const Placement::Holder& holder, const Placement::Holder& leader) {
   return holder.rank == leader.rank && holder.incarnation == leader.incarnation;
 }
 
-// Of K children of a listed host K-1 are its share, and listed hosts may stand on two levels: with N hosts the last
-// place that they fill is below N * K^3 / (K-1)^2.
-std::uint32_t end_of_places(std::uint32_t fan_out, std::uint32_t world_size) {
-  const std::uint64_t end = std::uint64_t{4} * fan_out * (world_size + kParentsTried);
+// Without a list no more places than twice what the job can fill. Of K children of a listed host K-1 are its share, and
+// listed hosts may stand on two levels: then N hosts fill places below N * K^3 / (K-1)^2.
+std::uint32_t end_of_places(const tree::Shares& shares, std::uint32_t world_size) {
+  const std::uint64_t fan_out = shares.shape().fan_out();
+  const std::uint64_t end = shares.listed() == 1 ? 2 * std::uint64_t{world_size} + kParentsTried * fan_out
+                                                 : 4 * fan_out * (world_size + kParentsTried);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(end, raw(tree::kReservedPosition)));
 }
 
@@ -28,7 +30,8 @@ Placement::Placement(const tree::Shares& shares, Position own, Rank self, std::u
       own_(own),
       lease_(lease),
       next_(shares.listed()),
-      end_(end_of_places(shares.shape().fan_out(), world_size)) {
+      world_size_(world_size),
+      end_(end_of_places(shares, world_size)) {
   holders_[own] = Holder{self, {}, {}, {}, {}, true};
 }
 
@@ -74,14 +77,18 @@ Placement::Place Placement::take(Time now, Position position, const Holder& lead
   // Somebody may have come there without being sent.
   if (const Holder* before = holder(position)) place_of_.erase({before->rank, before->incarnation});
   Holder& holder = holders_[position] = leader;
-  holder.lease_until = after(now, lease_);
   place_of_[{leader.rank, leader.incarnation}] = position;
-  leases_.push_back(Lease{holder.lease_until, position});
+  if (is_root()) {
+    holder.lease_until = after(now, lease_);
+    leases_.push_back(Lease{holder.lease_until, position});
+  }
   return Place{position, shares_.shape().parent(position)};
 }
 
 std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader, Rank unreachable) {
   release(leader);
+  // At a listed host nobody gives a place back; there are no more honest leaders than ranks.
+  if (holders_.size() > world_size_ && !is_root()) return std::nullopt;
   const bool complains = unreachable != kNoRank;
   const bool reserved_is_free = is_root() && holder(tree::kReservedPosition) == nullptr;
   if (complains && ++complaints_[leader.rank] >= kComplaintsBeforeReserved && reserved_is_free)
@@ -93,25 +100,28 @@ std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader,
   return take(now, *place, leader);
 }
 
-// The first usable place of this share.
+// The first usable place of this share, of those that are looked at.
 std::optional<Position> Placement::find(Rank unreachable) {
-  for (const Position position : free_) {
+  const std::uint32_t most = kParentsTried * shares_.shape().fan_out() + 1;
+  std::uint32_t tried = 0;
+  for (auto at = free_.begin(); at != free_.end() && tried < most; ++at, ++tried) {
+    const Position position = *at;
     if (!usable(position, unreachable)) continue;
-    free_.erase(position);
+    free_.erase(at);
     return position;
   }
+  while (next_ < end_ && shares_.allotter(Position{next_}) != own_) ++next_;
   // A parent's places lie side by side.
-  const std::uint32_t most = kParentsTried * shares_.shape().fan_out();
-  for (std::uint32_t candidate = next_, tried = 0; candidate < end_ && tried <= most; ++candidate) {
-    if (shares_.allotter(Position{candidate}) != own_) continue;
-    ++tried;
-    if (!usable(Position{candidate}, unreachable)) continue;
+  const std::uint32_t end = std::min(next_ + most, end_);
+  for (std::uint32_t candidate = next_; candidate < end; ++candidate) {
+    const Position position{candidate};
+    if (shares_.allotter(position) != own_ || !usable(position, unreachable)) continue;
     // What is passed over stays free for others.
     for (; next_ < candidate; ++next_) {
       if (shares_.allotter(Position{next_}) == own_) free_.insert(Position{next_});
     }
     ++next_;
-    return Position{candidate};
+    return position;
   }
   return std::nullopt;
 }

@@ -1,6 +1,6 @@
-// The knowledge of who holds which place, at the root and at listed hosts that others ask: it allots positions to
-// leaders in order of arrival, keeps each as a lease until the leader's record has come, and finds another parent for
-// those who can't reach theirs.
+// The root's knowledge of who holds which place: it allots positions to leaders in order of arrival, keeps each as a
+// lease until the leader's record has come, and finds another parent for those who can't reach theirs. At a listed host
+// that others ask it only allots: who comes, and stays, is for the root to know.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ class Placement {
   // Kept by `self`, which stands at `own`, a listed position.
   Placement(const tree::Shares& shares, Position own, Rank self, std::uint32_t world_size, Duration lease);
 
-  // A place for this leader, whose parent is not `unreachable`. None: every place is taken or useless to it. Who
-  // complains of a parent is the root's business: it alone knows who has registered.
+  // A place for this leader, whose parent is not `unreachable` (at the root). None: every place is taken or useless to
+  // it.
   std::optional<Place> allot(Time now, const Holder& leader, Rank unreachable);
   // Whether the leader was sent there, or knows its own place: nobody else comes to the root's side.
   bool may_take(Position position, const Holder& leader) const;
@@ -48,6 +48,8 @@ class Placement {
   bool stale(Rank leader, Incarnation incarnation, Attachment attachment) const;
   // Who holds the position; null: nobody known.
   const Holder* holder(Position position) const;
+  // The leader's place is free again.
+  void release(const Holder& leader);
   // Leases that have run out become free places.
   void expire(Time now);
   Time deadline() const { return leases_.empty() ? kNever : leases_.front().until; }
@@ -62,7 +64,6 @@ class Placement {
   std::optional<Position> find(Rank unreachable);
   std::optional<Position> find_anywhere(Rank unreachable) const;
   Place take(Time now, Position position, const Holder& leader);
-  void release(const Holder& leader);
 
   tree::Shares shares_;
   Position own_;
@@ -72,6 +73,7 @@ class Placement {
   std::map<Rank, std::uint32_t> complaints_;
   std::set<Position> free_;  // of its share, below next_
   std::uint32_t next_;
+  const std::uint32_t world_size_;
   const std::uint32_t end_;  // of the places: more than the job can fill, however its hosts are spread over the shares
   std::deque<Lease> leases_;
 };

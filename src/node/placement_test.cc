@@ -161,13 +161,16 @@ TEST(Placement, a_listed_host_allots_its_own_share_alone_and_the_root_another) {
   EXPECT_TRUE(given.contains(P(4)) && given.contains(P(5)) && given.contains(P(6)));
 }
 
-TEST(Placement, a_listed_host_has_no_reserved_place) {
-  Placement placement(tree::Shares(2, 2), P(1), Rank{10}, 0, kLease);  // 128 places in all, for all listed hosts
-  for (std::uint32_t i = 0; i < 128; ++i) {
+TEST(Placement, a_listed_host_gives_no_more_places_than_there_are_ranks_and_none_back) {
+  Placement placement(tree::Shares(2, 2), P(1), Rank{10}, 50, kLease);
+  for (std::uint32_t i = 0; i < 50; ++i) {
     const auto place = placement.allot(kStart, leader(20 + i), kNoRank);
-    EXPECT_TRUE(!place || place->position != tree::kReservedPosition);
+    ASSERT_TRUE(place.has_value());
+    EXPECT_NE(place->position, tree::kReservedPosition);
   }
   EXPECT_FALSE(placement.allot(kStart, leader(9), kNoRank).has_value());
+  EXPECT_EQ(placement.deadline(), kNever);
+  EXPECT_TRUE(placement.allot(kStart, leader(20), kNoRank).has_value()) << "who asks again leaves a place";
 }
 
 TEST(Placement, the_root_sends_those_who_complain_anywhere_when_its_own_share_has_nothing) {

@@ -18,7 +18,7 @@ TableReceiver::Result TableReceiver::add(const wire::TableChunk& head, const Pay
   if (head.offset < received_) return Result::more;
   if (head.offset > received_) return Result::broken;
   received_ += bytes.size();
-  Payload chunk = bytes.slice_count() > kMostSlices ? Payload(bytes.flatten()) : bytes;
+  Payload chunk = bytes.slice_count() > 1 + bytes.size() / kLeastSlice ? Payload(bytes.flatten()) : bytes;
   // Where all chunks lie in one piece of memory (as in a simulation), so does the table.
   const auto in_one_piece = [](const Payload& part) { return part.slice_count() == 1; };
   if (chunks_.size() == 1 && in_one_piece(chunks_[0]) && in_one_piece(chunk) &&

@@ -27,8 +27,9 @@ class TableReceiver {
  private:
   // The greatest table that is believed: every rank's blob at its limit.
   static constexpr std::uint64_t kGreatestPerRank = kMaxBlobBytes + 1024;
-  // A chunk that came in more pieces is copied into one: each would keep a whole receive buffer alive.
-  static constexpr std::size_t kMostSlices = 2;
+  // A chunk that came in more than one piece for every so many bytes, and one, is copied into one: each would keep a
+  // whole receive buffer alive.
+  static constexpr std::size_t kLeastSlice = 32 * 1024;
 
   Result finish(std::vector<Payload> chunks, bool checked);
 

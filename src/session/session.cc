@@ -169,6 +169,7 @@ Event Session::on_challenge(const Payload& body) {
     return world_sizes_differ(identity_->world_size, challenge->world_size);
   state_ = State::authenticated;
   decoder_.set_limit(kMaxFrameBytes);
+  decoder_.allow_streams();  // the table comes this way
   proven_ = true;
   return event::Authenticated{peer_};
 }

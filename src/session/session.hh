@@ -58,6 +58,10 @@ class Session {
   static Session respond(const Identity& identity, const wire::Nonce& nonce);
 
   void push(Slice bytes) { decoder_.push(std::move(bytes)); }
+  // Of an authenticated peer that was accepted: what it sends may be longer from now on.
+  void allow_streams() {
+    if (authenticated()) decoder_.allow_streams();
+  }
   // What a frame that is still to come encloses. False: not from a stranger or one that has called this side, not so
   // many, not so large.
   bool enclose(Payload bytes);

@@ -32,8 +32,9 @@ struct Costs {
   std::int64_t write_byte_ps = 0;
   std::int64_t enclose_byte_ps = 0;
 
-  Duration reading(bool local, std::size_t bytes) const {
-    return of(local ? read_local : read_tcp, read_byte_ps, bytes);
+  // In so many system calls.
+  Duration reading(bool local, std::size_t bytes, std::size_t calls) const {
+    return of(static_cast<std::int64_t>(calls) * (local ? read_local : read_tcp), read_byte_ps, bytes);
   }
   Duration writing(bool local, std::size_t bytes) const {
     return of(local ? write_local : write_tcp, write_byte_ps, bytes);

@@ -61,6 +61,7 @@ class Run {
     }
     Time last{};
     for (std::size_t i = 0; i < cluster_.size(); ++i) last = std::max(last, cluster_[i].formed_at);
+    result.registered_ms = milliseconds_of(cluster_[0].formed_at - Time{});
     result.formed_ms = milliseconds_of(last - Time{});
     result.root_cpu_ms = milliseconds_of(cluster_[0].busy);
     result.hosts = cluster_[0].table->hosts();

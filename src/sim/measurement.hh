@@ -20,7 +20,9 @@ struct LevelTraffic {
 struct Measurement {
   std::uint32_t hosts = 0;
   std::uint32_t depth = 0;
-  // Milliseconds until the slowest rank has it, from the common start of each phase.
+  // Milliseconds from the common start of each phase: until the root has every rank's record, and until the slowest
+  // rank has the table; then until the slowest rank is done.
+  double registered_ms = 0;
   double formed_ms = 0;
   double barrier_ms = 0;
   double allgather_ms = 0;

@@ -50,6 +50,7 @@ TEST(Measurement, without_costs_a_phase_takes_its_trips) {
   EXPECT_DOUBLE_EQ(found.barrier_ms, 0.050);
   EXPECT_DOUBLE_EQ(found.broadcast_ms, 0.025);
   // TCP's handshake, hello and challenge, proof and record, table: four round trips but for the last way up.
+  EXPECT_DOUBLE_EQ(found.registered_ms, 0.125);
   EXPECT_DOUBLE_EQ(found.formed_ms, 0.150);
 }
 

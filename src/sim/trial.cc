@@ -290,7 +290,10 @@ class Trial {
   bool cut_off(std::uint32_t host, const std::set<std::uint32_t>& lost, const Failure& failure) const {
     if (!scenario_.job.has_list() || failure.code != FailureCode::timed_out) return false;
     const tree::Shape shape(scenario_.job.fan_out);
-    for (Position at{host}; at != tree::kRootPosition; at = shape.parent(at)) {
+    // A host beyond the list stands somewhere below the one that it asks.
+    const tree::Shares shares(scenario_.job.fan_out, scenario_.job.listed_hosts);
+    const Position from = host < scenario_.job.listed_hosts ? Position{host} : shares.asks(host);
+    for (Position at = from; at != tree::kRootPosition; at = shape.parent(at)) {
       if (lost.contains(raw(at))) return true;
     }
     return false;

@@ -48,7 +48,7 @@ enum class Part : std::uint8_t {
   vote = 1,      // up: all ranks of this subtree have called; sent once per link and operation
   go = 2,        // down: all ranks have called: a barrier is done, payloads that were too large may be sent. With an
                  // offset: the parent has room for a reduction's bytes before it (see kReductionWindow)
-  data = 3,      // bytes: a stream in chunks of kChunkBytes, or entries (gather, scatter, allgather on the way up)
+  data = 3,      // bytes: a stream in chunks, or entries (gather, scatter, allgather on the way up)
   failed = 4,    // up and down: the operation failed; the tail is a Failure
   retired = 5,   // down: every rank has called all operations up to this sequence
   question = 6,  // down: who in your subtree has not called?

@@ -41,8 +41,8 @@ const char* to_string(FrameError error) {
 
 namespace {
 
-// A slice costs its own bytes and keeps the whole block alive that it was received into. The bytes of a frame that
-// comes in one go lie in one block or two.
+// A slice costs its own bytes and keeps the whole block alive that it was received into. The bytes of a frame mostly
+// lie in one block or two, those of the longest in four or five.
 constexpr std::size_t kMostSlices = 8;
 
 // Where there are more, those at the end are joined, behind slices that are longer than all that follow them: so a byte

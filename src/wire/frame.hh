@@ -123,10 +123,11 @@ const char* to_string(FrameError error);
 // stream comes in, a frame's body and what is held of an incomplete one are at most 8 slices: more are copied into one.
 class FrameDecoder {
  public:
-  // The limit of the whole frame; raised once the peer is authenticated. With kMaxFrameBytes it is
-  // kMaxStreamFrameBytes for the kinds that carry streams.
-  explicit FrameDecoder(std::size_t limit) : limit_(limit) {}
-  void set_limit(std::size_t limit) { limit_ = limit; }
+  // The limit of the whole frame; raised once the peer is authenticated.
+  explicit FrameDecoder(std::size_t limit) : limit_(limit), stream_limit_(limit) {}
+  void set_limit(std::size_t limit) { limit_ = stream_limit_ = limit; }
+  // From a peer that streams may come from: kMaxStreamFrameBytes for the kinds that carry them.
+  void allow_streams() { stream_limit_ = kMaxStreamFrameBytes; }
 
   void push(Slice bytes) { pending_.append(std::move(bytes)); }
   // For the next frame that has an enclosure and none yet.
@@ -139,13 +140,12 @@ class FrameDecoder {
 
  private:
   std::variant<std::monostate, Frame, FrameError> cut_next();
-  std::size_t limit_of(Kind kind) const {
-    return limit_ == kMaxFrameBytes && carries_streams(kind) ? kMaxStreamFrameBytes : limit_;
-  }
+  std::size_t limit_of(Kind kind) const { return carries_streams(kind) ? stream_limit_ : limit_; }
 
   Payload pending_;
   std::vector<Payload> enclosures_;  // few, and none on most links: an empty deque would cost each an allocation
   std::size_t limit_;
+  std::size_t stream_limit_;
 };
 
 }  // namespace banyan::wire

@@ -146,6 +146,53 @@ TEST(FrameDecoder, a_frame_as_long_as_the_limit_passes_and_one_byte_more_is_refu
   EXPECT_TRUE(std::holds_alternative<Frame>(decoder.next()));
 }
 
+TEST(FrameDecoder, streams_have_longer_frames_where_they_may_come_from) {
+  const auto header = [](Kind kind, std::size_t frame_bytes) {
+    std::string bytes = patched(frame_of(""), 4, static_cast<char>(kind));
+    const auto body = static_cast<std::uint32_t>(frame_bytes - kFrameHeaderBytes);
+    std::memcpy(bytes.data(), &body, sizeof(body));
+    return bytes;
+  };
+  const auto too_long = [&](Kind kind, std::size_t frame_bytes, std::size_t limit, bool streams) {
+    FrameDecoder decoder(kMaxUnauthenticatedFrameBytes);
+    decoder.set_limit(limit);
+    if (streams) decoder.allow_streams();
+    decoder.push(Slice::copy(header(kind, frame_bytes)));
+    return std::holds_alternative<FrameError>(decoder.next());
+  };
+  for (const Kind kind : {Kind::collective, Kind::table_chunk}) {
+    EXPECT_TRUE(too_long(kind, kMaxUnauthenticatedFrameBytes + 1, kMaxUnauthenticatedFrameBytes, false));
+    EXPECT_FALSE(too_long(kind, kMaxFrameBytes, kMaxFrameBytes, false));
+    EXPECT_TRUE(too_long(kind, kMaxFrameBytes + 1, kMaxFrameBytes, false));
+    EXPECT_FALSE(too_long(kind, kMaxStreamFrameBytes, kMaxFrameBytes, true));
+    EXPECT_TRUE(too_long(kind, kMaxStreamFrameBytes + 1, kMaxFrameBytes, true));
+  }
+  for (const Kind kind : {Kind::records, Kind::status, Kind::data})
+    EXPECT_TRUE(too_long(kind, kMaxFrameBytes + 1, kMaxFrameBytes, true));
+}
+
+TEST(FrameDecoder, the_longest_frames_come_whole_in_whatever_pieces_and_few_slices) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    std::string body(random.between(kMaxFrameBytes, kGreatestChunkBytes), '\0');
+    for (char& c : body) c = static_cast<char>(random.next());
+    const Slice stream = encode(BlankCollective{}, Epoch{}, Payload::copy(body)).flatten();
+    FrameDecoder decoder(kMaxFrameBytes);
+    decoder.allow_streams();
+    const std::uint64_t longest = std::uint64_t{64} << random.below(13);
+    for (std::size_t at = 0; at < stream.size();) {
+      ASSERT_TRUE(std::holds_alternative<std::monostate>(decoder.next()));
+      ASSERT_LE(decoder.buffered_slices(), 8u);
+      const std::size_t count = std::min<std::size_t>(stream.size() - at, random.between(1, longest));
+      decoder.push(Slice::copy(stream.part(at, count).bytes()));
+      at += count;
+    }
+    const auto frame = std::get<Frame>(decoder.next());
+    EXPECT_LE(frame.body.slice_count(), 8u);
+    EXPECT_TRUE(frame.body == Payload::copy(body)) << seed;
+  }
+}
+
 TEST(FrameDecoder, a_frame_that_claims_four_gigabytes_is_refused_at_once) {
   std::string header = frame_of("").to_string();
   header.replace(0, 4, "\xff\xff\xff\xff");

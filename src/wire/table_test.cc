@@ -44,7 +44,7 @@ Table::Facts some_facts() {
 // in storage of exactly their size.
 std::vector<Payload> pieces_of(const Table& table) {
   std::vector<Payload> pieces;
-  for (std::uint64_t at = 0; at < table.total_bytes(); at += kChunkBytes) {
+  for (std::uint64_t at = 0; at < table.total_bytes(); at += table.chunk_bytes()) {
     const Payload chunk = table.chunk(at);
     const std::size_t cut = (4099 + at / 11) % chunk.size();
     pieces.emplace_back(Slice::copy(chunk.part(0, cut).flatten().bytes()));
@@ -86,7 +86,7 @@ void ask_everything(const Table& table) {
     digest_of(table.blob(rank));  // reads every byte
   }
   Payload whole;
-  for (std::uint64_t at = 0; at < table.total_bytes() + 2 * kChunkBytes; at += kChunkBytes)
+  for (std::uint64_t at = 0; at < table.total_bytes() + 2 * table.chunk_bytes(); at += table.chunk_bytes())
     whole.append(table.chunk(at));
   ASSERT_EQ(digest_of(whole), table.digest());
   ASSERT_TRUE(table.chunk(~std::uint64_t{0}).empty());
@@ -103,11 +103,14 @@ TEST(Table, it_holds_what_it_was_built_from) {
 }
 
 TEST(Table, it_is_the_same_table_after_crossing_the_wire_in_chunks) {
-  for (const std::uint32_t count : {1u, 5u, 1024u, 3000u}) {
-    const auto records = some_records(count, 300, count);
+  for (const auto& [count, blob, chunk] :
+       {std::tuple(1u, 300u, kChunkBytes), std::tuple(5u, 300u, kChunkBytes), std::tuple(3000u, 300u, kChunkBytes),
+        std::tuple(3000u, 4000u, 2 * kChunkBytes)}) {
+    const auto records = some_records(count, blob, count);
     const auto built = Table::build(records, some_facts());
+    EXPECT_EQ(built->chunk_bytes(), chunk);
     auto pieces = pieces_of(*built);
-    EXPECT_EQ(pieces.size(), (built->total_bytes() + kChunkBytes - 1) / kChunkBytes);
+    EXPECT_EQ(pieces.size(), (built->total_bytes() + chunk - 1) / chunk);
     const auto received = Table::from_wire(std::move(pieces), count);
     ASSERT_NE(received, nullptr);
     expect_holds(*received, records);
@@ -279,6 +282,12 @@ TEST(TableChunk, it_arrives_as_it_was_sent) {
   EXPECT_FALSE(accepted(chunk)) << "not at a chunk's place";
   chunk.offset = 4 * kChunkBytes;
   EXPECT_FALSE(accepted(chunk)) << "behind the end";
+  chunk.total = kStreamChunks * kChunkBytes;
+  EXPECT_TRUE(accepted(chunk));
+  chunk.total += 1;
+  EXPECT_TRUE(accepted(chunk)) << "twice as large, and the fourth chunk is the second";
+  chunk.offset = 3 * kChunkBytes;
+  EXPECT_FALSE(accepted(chunk)) << "not at the place of one of twice the size";
 }
 
 TEST(Acknowledge, it_arrives_as_it_was_sent) {

@@ -96,6 +96,7 @@ void check(const Frame& frame) {
 template <typename PieceSize>
 std::pair<std::vector<Payload>, bool> frames_of(Bytes stream, PieceSize piece) {
   FrameDecoder decoder(kMaxFrameBytes);
+  decoder.allow_streams();
   std::vector<Payload> frames;
   while (!stream.empty()) {
     const std::size_t count = std::min<std::size_t>(stream.size(), piece(stream));

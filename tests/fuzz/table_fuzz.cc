@@ -47,8 +47,9 @@ void mend(std::vector<std::byte>& bytes, bool many) {
 std::vector<Payload> cut(const std::vector<std::byte>& bytes, bool in_chunks) {
   if (!in_chunks) return {Payload(Slice::adopt(std::vector<std::byte>(bytes)))};
   std::vector<Payload> chunks;
-  for (std::size_t at = 0; at < bytes.size(); at += kChunkBytes) {
-    const std::size_t count = std::min(kChunkBytes, bytes.size() - at);
+  const std::size_t chunk_bytes = stream_chunk_bytes(bytes.size());
+  for (std::size_t at = 0; at < bytes.size(); at += chunk_bytes) {
+    const std::size_t count = std::min(chunk_bytes, bytes.size() - at);
     const Bytes chunk = Bytes(bytes).subspan(at, count);
     // As two reads may bring it, each in storage of its own.
     const std::size_t middle = count / 3;
@@ -71,7 +72,7 @@ void ask_everything(const std::shared_ptr<const wire::Table>& table) {
     if (blob.size() < 4096) sum += std::to_integer<unsigned>(digest_of(blob)[0]);
   }
   Payload whole;
-  for (std::uint64_t at = 0; at < table->total_bytes() + 2 * kChunkBytes; at += kChunkBytes)
+  for (std::uint64_t at = 0; at < table->total_bytes() + 2 * table->chunk_bytes(); at += table->chunk_bytes())
     whole.append(table->chunk(at));
   BANYAN_ASSERT(digest_of(whole) == table->digest());
   // Routes by what the table says of positions: some neighbours, and nobody else.

@@ -31,7 +31,7 @@ class ReadSize {
   static constexpr std::size_t kLeast = 4 * 1024;
   // From here on a link has a block of its own, so that what it brings lies in one piece.
   static constexpr std::size_t kOwnBlock = 32 * 1024;
-  // Four whole frames: beyond it fewer system calls save nothing.
+  // Beyond it fewer system calls save nothing.
   static constexpr std::size_t kGreatest = 256 * 1024;
 
   std::size_t bytes() const { return bytes_; }
