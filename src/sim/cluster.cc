@@ -35,11 +35,12 @@ ClusterOptions ClusterOptions::erratic(std::uint64_t seed) {
   options.network.slow_one_in = 50;
   options.network.slow = milliseconds(5);
   options.small_read = kPieces[random.below(kPieces.size())];
+  options.clock_spread = std::chrono::hours(1);
   return options;
 }
 
 Cluster::Cluster(const ClusterOptions& options, std::uint64_t seed)
-    : options_(options), random_(seed), network_(options.network, random_) {}
+    : options_(options), random_(seed), clocks_(~seed), network_(options.network, random_) {}
 
 std::size_t Cluster::add(node::Config config, const Endpoint& address, Duration wait) {
   const auto i = static_cast<std::uint32_t>(processes_.size());
@@ -51,6 +52,10 @@ std::size_t Cluster::add(node::Config config, const Endpoint& address, Duration 
   const auto [place, is_new] =
       host_numbers_.emplace(process.config.host_key, static_cast<std::uint32_t>(hosts_.size()));
   if (is_new) hosts_.emplace_back().cores.resize(options_.cores_per_host);
+  if (options_.clock_spread > Duration{}) {
+    state.clock_ahead =
+        Duration(static_cast<Duration::rep>(clocks_.below(static_cast<std::uint64_t>(options_.clock_spread.count()))));
+  }
   state.host = place->second;
   state.cores = options_.one_machine ? 0 : state.host;
   at(after(now_, wait), [this, i] {
@@ -97,7 +102,7 @@ void Cluster::step() {
 CallId Cluster::call(std::size_t i, decltype(node::Call::operation) operation, Duration timeout) {
   const CallId id = next_call_ = next(next_call_);
   if (std::holds_alternative<node::Close>(operation)) processes_[i].closing = id;
-  give(static_cast<std::uint32_t>(i), node::Call{id, after(now_, timeout), std::move(operation)});
+  give(static_cast<std::uint32_t>(i), node::Call{id, own_time(i, after(now_, timeout)), std::move(operation)});
   return id;
 }
 
@@ -317,7 +322,7 @@ void Cluster::feed(std::uint32_t i, engine::Input input) {
   if (const auto* received = std::get_if<engine::input::BytesReceived>(&input)) mix(received->bytes.size());
   if (enclosed != nullptr) mix(enclosed->bytes.size());
   if (observer != nullptr) show(i, input);
-  process.engine->handle(clock_, std::move(input));
+  process.engine->handle(own_time(i, clock_), std::move(input));
   for (;;) {
     engine::Output output = process.engine->poll();
     std::visit([&](auto& some) { on(i, some); }, output);
@@ -333,7 +338,7 @@ void Cluster::show(std::uint32_t i, const engine::Input& input) const {
 
 void Cluster::on(std::uint32_t i, engine::output::Wait& wait) {
   Process& process = processes_[i];
-  process.wait = wait.deadline;
+  process.wait = wait.deadline == kNever ? kNever : wait.deadline - states_[i].clock_ahead;
   if (process.wait == kNever && !process.table && !process.failed && !process.closed) {
     fault(i, "waits for ever for the job to form");
   }

@@ -51,7 +51,11 @@ struct ClusterOptions {
   std::size_t read_bytes = std::size_t{1} << 18;
   std::size_t small_read = 0;
 
-  // Nothing costs CPU; every step takes 1 to 101 us, one in fifty up to 5 ms; bytes come in pieces of any size.
+  // Processes' clocks, of which nobody may compare two, differ by up to so much.
+  Duration clock_spread{};
+
+  // Nothing costs CPU; every step takes 1 to 101 us, one in fifty up to 5 ms; bytes come in pieces of any size; clocks
+  // differ by up to an hour.
   static ClusterOptions erratic(std::uint64_t seed);
 };
 
@@ -262,13 +266,15 @@ class Cluster {
     std::int64_t slowness = 1;
     Duration least_wake{};
     std::string overheard;
-    bool queued = false;  // for a core, or it has one
+    Duration clock_ahead{};  // of the cluster's clock
+    bool queued = false;     // for a core, or it has one
     bool asleep = true;
   };
 
   void step();
 
   // --- processes and cores ---
+  Time own_time(std::size_t i, Time time) const { return after(time, states_[i].clock_ahead); }
   // Its kernel works for it, whether it moves or not.
   bool exists(std::size_t i) const {
     const Process& process = processes_[i];
@@ -353,6 +359,7 @@ class Cluster {
 
   const ClusterOptions options_;
   Random random_;
+  Random clocks_;  // apart, so that clocks change nothing else
   Network network_;
   Time now_{};
   // Of the process whose turn it is: ahead of now_ by what it has spent.

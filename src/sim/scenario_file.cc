@@ -108,6 +108,7 @@ constexpr std::array kSettings{
     Setting{"cores-per-host", [](Scenario& s) -> Field { return &s.cluster.cores_per_host; }},
     Setting{"one-machine", [](Scenario& s) -> Field { return &s.cluster.one_machine; }},
     Setting{"accept-queue", [](Scenario& s) -> Field { return &s.cluster.accept_queue; }, 1},
+    Setting{"clock-spread", [](Scenario& s) -> Field { return &s.cluster.clock_spread; }},
     Setting{"socket-buffer", [](Scenario& s) -> Field { return &s.cluster.socket_buffer; }, 0, kMostBytes},
     Setting{"read-bytes", [](Scenario& s) -> Field { return &s.cluster.read_bytes; }, 1, kMostBytes},
     Setting{"small-read-bytes", [](Scenario& s) -> Field { return &s.cluster.small_read; }, 0, kMostBytes},

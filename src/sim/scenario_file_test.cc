@@ -64,6 +64,7 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
   scenario.cluster.socket_buffer = 20;
   scenario.cluster.read_bytes = 21;
   scenario.cluster.small_read = 22;
+  scenario.cluster.clock_spread = seconds(23);
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     Fault fault{static_cast<FaultKind>(kind), static_cast<JobPhase>(kind % kJobPhases), 8, Duration(kind), {}};
     if (fault.lasts()) fault.length = milliseconds(kind + 1);
@@ -77,7 +78,7 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
             "blob-bytes 5\nshared-from-bytes 6\narrival 7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
             "jitter 13us\nlate-one-in 14\nlate-by 1500ns\nbytes-per-second 16\nhosts-per-rack 11\n"
             "spine-latency 10ms\nrack-bytes-per-second 17\ncores-per-host 18\none-machine yes\naccept-queue 19\n"
-            "socket-buffer 20\nread-bytes 21\nsmall-read-bytes 22\n");
+            "clock-spread 23s\nsocket-buffer 20\nread-bytes 21\nsmall-read-bytes 22\n");
   EXPECT_EQ(to_json(again.cluster.costs), to_json(built_in_costs()));
   ASSERT_EQ(again.faults.size(), kFaultKinds);
   for (std::size_t i = 0; i < kFaultKinds; ++i) {
