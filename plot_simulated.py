@@ -18,6 +18,7 @@ from plot_benchmark import RESULTS, make_log_log, plt, save, use_style
 # Colours that differ for every kind of colour vision, and markers for who sees none.
 LOOKS = {
     "banyan": ("#1b7837", "o"),
+    "banyan, 17 known": ("#56b4e9", "P"),
     "banyan, computed": ("#0072b2", "s"),
     "star-ring": ("#d55e00", "^"),
     "star-ring-bidirectional": ("#e69f00", "D"),

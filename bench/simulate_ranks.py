@@ -6,8 +6,9 @@ All run with the same built-in CPU costs and on the same network: `banyan simula
 
 If real jobs have been measured (bench/measure_start.py), what they ran on is simulated, too: one host with as many cores.
 
-    bench/simulate_ranks.py                          8 to 16,384 ranks
+    bench/simulate_ranks.py                          8 to 16,384 ranks; the schemes that cost little to 1,048,576
     bench/simulate_ranks.py --ranks 8,1024,65536
+    bench/simulate_ranks.py --append --series "banyan, computed" --ranks 1048576    a quarter of an hour, 17 GiB
     bench/simulate_ranks.py --report FILE            only prints the table of a file
 """
 
@@ -21,13 +22,15 @@ from measure_start import write
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-RANKS = ",".join(str(2**power) for power in range(3, 15))
+RANKS = [2**power for power in range(3, 15)]
+SCHEME_RANKS = [2**power for power in range(3, 21)]
 # Written out, though some are the command's defaults: they belong to the results.
 NETWORK = {"latency-us": 25, "bandwidth-gbps": 25, "ranks-per-host": 8, "blob-bytes": 128, "accept-queue": 4096, "seed": 1}
 
 # What each series is called, and its options.
 SERIES = {
     "banyan": ("Banyan", {}),
+    "banyan, 17 known": ("Banyan, 17 known hosts", {"rendezvous": 17}),
     "banyan, computed": ("Banyan, computed parents", {"join": "computed"}),
     "star-ring": ("star and ring, sleeping (mscclpp's way)", {"scheme": "star-ring"}),
     "star-ring-bidirectional": ("star and ring, both ways, sleeping (NCCL's)", {"scheme": "star-ring-bidirectional"}),
@@ -53,9 +56,10 @@ def show(progress):
         print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
 
 
-def samples_of(binary, ranks_list):
-    for ranks in ranks_list:
-        for series, (_, options) in SERIES.items():
+def samples_of(binary, series_list, ranks_list):
+    for series in series_list:
+        options = SERIES[series][1]
+        for ranks in ranks_list or (SCHEME_RANKS if "scheme" in options else RANKS):
             show(f"{ranks:,} ranks, {series}")
             yield sample(series, simulate(binary, ranks, NETWORK | options))
     show("")
@@ -77,13 +81,16 @@ def report(results):
         cells = [found.get((series, ranks), "") for series in SERIES]
         if all(cell == "" for cell in cells):
             continue
-        print(f"| {ranks:,} | " + " | ".join("never" if cell is None else f"{cell:,.1f}" for cell in cells) + " |")
+        words = ["never" if cell is None else f"{cell:,.1f}" if cell else "" for cell in cells]
+        print(f"| {ranks:,} | " + " | ".join(words) + " |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="the build folder")
-    parser.add_argument("--ranks", default=RANKS, help="numbers of ranks, with commas between them")
+    parser.add_argument("--ranks", help="numbers of ranks, with commas between them")
+    parser.add_argument("--series", action="append", choices=SERIES, help="only this one; may be given several times")
+    parser.add_argument("--append", action="store_true", help="keep what else stands in the results")
     parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "start.json", help="real jobs, if it is there")
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "simulated.json")
     parser.add_argument("--report", type=pathlib.Path, help="print the table of this file and simulate nothing")
@@ -92,8 +99,13 @@ def main():
         report(json.loads(arguments.report.read_text()))
         return
     binary = arguments.build / "bin" / "banyan"
-    samples = list(samples_of(binary, map(int, arguments.ranks.split(","))))
-    if arguments.measured.exists():
+    ranks_list = [int(ranks) for ranks in arguments.ranks.split(",")] if arguments.ranks else None
+    samples = list(samples_of(binary, arguments.series or SERIES, ranks_list))
+    if arguments.append:
+        new = {(found["series"], found["ranks"]) for found in samples}
+        old = json.loads(arguments.out.read_text())["samples"]
+        samples = [found for found in old if (found["series"], found["ranks"]) not in new] + samples
+    elif arguments.measured.exists():
         samples += samples_of_measured(binary, json.loads(arguments.measured.read_text()))
     version = subprocess.run([binary, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     titles = {series: title for series, (title, _) in SERIES.items()} | {ONE_MACHINE: ONE_MACHINE_TITLE}
