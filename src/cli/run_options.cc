@@ -75,7 +75,7 @@ CLI::App* add_run_command(CLI::App& application, RunOptions& options) {
       ->capture_default_str();
   run->add_flag("--computed", options.computed, "Give each host a known address, so that it computes its parent");
   run->add_option("--listed-hosts", options.listed_hosts,
-                  "The same for the first M hosts; the others ask one of them for their place")
+                  "The same for the first M hosts (see --ranks-per-host); the others ask one of them for their place")
       ->type_name("M");
   run->add_option("--kill-after", options.kill_after_s,
                   "Seconds the others have to end after one has failed, and again between SIGTERM and SIGKILL")

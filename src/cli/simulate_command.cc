@@ -87,6 +87,14 @@ sim::JobOptions job_of(const SimulateOptions& options) {
 
 sim::ClusterOptions cluster_of(const SimulateOptions& options) {
   check_range<std::uint32_t>("--accept-queue", options.accept_queue, 1, 1u << 20);
+  if (options.one_machine && options.cores_per_host == 0) {
+    throw Error(kExitBadInput, "--one-machine needs --cores-per-host: the cores that all hosts share");
+  }
+  const SimulateOptions defaults;
+  if (options.hosts_per_rack == 0 && (options.spine_latency_us != defaults.spine_latency_us ||
+                                      options.rack_bandwidth_gbps != defaults.rack_bandwidth_gbps)) {
+    throw Error(kExitBadInput, "--spine-latency-us and --rack-bandwidth-gbps need --hosts-per-rack");
+  }
   sim::ClusterOptions cluster;
   cluster.network.latency = microseconds_of("--latency-us", options.latency_us);
   cluster.network.local_latency = microseconds_of("--local-latency-us", options.local_latency_us);
@@ -154,8 +162,11 @@ void print_json(const sim::JobOptions& job, const sim::Measurement& found, const
 }
 
 void print_table(const sim::JobOptions& job, const sim::Measurement& found, const Facts& facts) {
-  fmt::print("{} ranks on {} hosts, fan-out {}, depth {}\n\n", job.ranks, found.hosts, job.fan_out, found.depth);
-  fmt::print("simulated time until the root knows all ranks, then until the slowest rank is done\n");
+  fmt::print("{} ranks on {} host{}, fan-out {}, depth {}\n\n", job.ranks, found.hosts, found.hosts == 1 ? "" : "s",
+             job.fan_out, found.depth);
+  fmt::print(
+      "simulated time until the root knows all ranks, and until the slowest rank has the table;\n"
+      "then, each from its own start, until the slowest rank is done\n");
   const auto row = [](const char* name, double ms) { fmt::print("  {:<14}{:>12.3f} ms\n", name, ms); };
   row("registered", found.registered_ms);
   row("formed", found.formed_ms);
@@ -171,6 +182,7 @@ void print_table(const sim::JobOptions& job, const sim::Measurement& found, cons
     fmt::print("  {:<10}{:>12}{:>16}{:>20}\n", level.name, level.traffic.links, level.traffic.messages,
                level.traffic.bytes);
   }
+  fmt::print("local: without what ranks of a host share in memory; closed: connections that only asked for a place\n");
   fmt::print("\nsimulated {} events in {:.2f} s with {:.0f} MiB; digest {:016x}\n", found.events, facts.wall_s,
              facts.peak_rss_mib, found.digest);
 }
@@ -285,7 +297,7 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
       ->capture_default_str();
   simulate
       ->add_option("--rendezvous", options.rendezvous,
-                   "So many hosts are known to all (BANYAN_HOSTS lists the first M), and the others ask one of them")
+                   "So many hosts are known to all, and the others ask one of them, as with banyan run --listed-hosts")
       ->type_name("M")
       ->capture_default_str();
   simulate->add_option("--latency-us", options.latency_us, "One way between hosts")
@@ -356,6 +368,11 @@ int simulate_command(const SimulateOptions& options) {
   };
   if (const Scheme* scheme = scheme_of(options)) {
     if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows --scheme banyan alone");
+    const SimulateOptions defaults;
+    if (options.fan_out != defaults.fan_out || options.join != defaults.join ||
+        options.rendezvous != defaults.rendezvous) {
+      throw Error(kExitBadInput, "--fan-out, --join and --rendezvous are for --scheme banyan alone");
+    }
     const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
     print_star_ring(options, job, found, facts());
     return 0;
