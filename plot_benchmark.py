@@ -73,18 +73,25 @@ def make_log_log(axes, ranks):
     axes.grid(True, color="#e5e5e5")
 
 
+def argument_parser(description, results, out_help="the figure; its ending says the format (default: beside)"):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="?", type=pathlib.Path, default=RESULTS / results)
+    parser.add_argument("--out", type=pathlib.Path, help=out_help)
+    return parser
+
+
+def results_and_figure(arguments):
+    """What was measured, as it was read, and the path of the figure."""
+    return json.loads(arguments.results.read_text()), arguments.out or arguments.results.with_suffix(".svg")
+
+
 def save(figure, out):
     figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None, dpi=150)
     print(out)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", nargs="?", type=pathlib.Path, default=RESULTS / "start.json")
-    parser.add_argument("--out", type=pathlib.Path, help="the figure; its ending says the format (default: beside)")
-    arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text())
-    out = arguments.out or arguments.results.with_suffix(".svg")
+    results, out = results_and_figure(argument_parser(__doc__, "start.json").parse_args())
 
     use_style()
     figure, (time, cpu) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")

@@ -8,12 +8,11 @@ Hollow markers are simulated. Filled ones are medians of real jobs, if bench/mea
 line beside them is the simulation of what they ran on.
 """
 
-import argparse
 import json
 import pathlib
 import statistics
 
-from plot_benchmark import RESULTS, make_log_log, plt, save, use_style
+from plot_benchmark import RESULTS, argument_parser, make_log_log, plt, results_and_figure, save, use_style
 
 # Colours that differ for every kind of colour vision, and markers for who sees none.
 LOOKS = {
@@ -65,13 +64,10 @@ def draw_measured(axes, results, measured):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", nargs="?", type=pathlib.Path, default=RESULTS / "simulated.json")
+    parser = argument_parser(__doc__, "simulated.json", "the figure; a PNG goes beside it (default: beside the results)")
     parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "start.json", help="real jobs, if it is there")
-    parser.add_argument("--out", type=pathlib.Path, help="the figure; a PNG goes beside it (default: beside the results)")
     arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text())
-    out = arguments.out or arguments.results.with_suffix(".svg")
+    results, out = results_and_figure(arguments)
 
     use_style()
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")

@@ -7,12 +7,9 @@ On the diagonal the simulation is right; below it, it is too fast. The band is a
 markers are quartiles.
 """
 
-import argparse
-import json
-import pathlib
 import statistics
 
-from plot_benchmark import RESULTS, plain_numbers, plt, save, use_style
+from plot_benchmark import argument_parser, plain_numbers, plt, results_and_figure, save, use_style
 
 BAND = 1.5
 # Colour says how far the hosts are from each other, and is darker the farther; the marker, how they find their parents.
@@ -60,11 +57,7 @@ def draw_diagonal(axes, samples):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", nargs="?", type=pathlib.Path, default=RESULTS / "validation.json")
-    parser.add_argument("--out", type=pathlib.Path, help="the figure; its ending says the format (default: beside)")
-    arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text())
+    results, out = results_and_figure(argument_parser(__doc__, "validation.json").parse_args())
     samples = results["samples"]
 
     use_style()
@@ -88,7 +81,7 @@ def main():
         f"median and quartiles of {results['settings']['rounds']} rounds",
         fontsize=9,
     )
-    save(figure, arguments.out or arguments.results.with_suffix(".svg"))
+    save(figure, out)
 
 
 if __name__ == "__main__":

@@ -159,6 +159,12 @@ def report(results):
             )
 
 
+def show(progress):
+    """On a terminal, in place of what was shown last; the empty string clears it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
+
+
 def write(path, results):
     """One sample a line, so that two results can be compared with diff."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,8 @@ import argparse
 import json
 import pathlib
 import subprocess
-import sys
 
-from measure_start import write
+from measure_start import show, write
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -49,11 +48,6 @@ def simulate(binary, ranks, options):
 def sample(series, found):
     """`formed_ms` is null where the job never forms: then `kept_out` ranks have given up."""
     return {"series": series, **{key: found.get(key) for key in ("ranks", "formed_ms", "root_cpu_ms", "kept_out", "wall_s")}}
-
-
-def show(progress):
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
 
 
 def samples_of(binary, series_list, ranks_list):

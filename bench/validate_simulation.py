@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 
-from measure_start import CLEAN, ROOT, machine, write
+from measure_start import CLEAN, ROOT, machine, show, write
 
 NEAR_RANKS = 8  # of each host, where there is more than one and no distance
 PINGS = 200
@@ -197,11 +197,6 @@ def start_relays(arguments, cleanup):
         print(f"Hosts with distance between them are left out, because the relay does not run: {error}", file=sys.stderr)
         return {}
     return relays
-
-
-def show(progress):
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
 
 
 def measure(arguments, shapes, relays):

@@ -69,7 +69,7 @@ void Placement::release(const Holder& leader) {
   }
   const Position left = at->second;
   place_of_.erase(at);
-  if (left == tree::kReservedPosition || shares_.listed(left) || raw(left) >= next_) return;
+  if (shares_.listed(left) || raw(left) >= next_) return;
   if (shares_.allotter(left) == own_) free_.insert(left);
 }
 
@@ -87,7 +87,7 @@ Placement::Place Placement::take(Time now, Position position, const Holder& lead
 
 std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader, Rank unreachable) {
   release(leader);
-  // At a listed host nobody gives a place back; there are no more honest leaders than ranks.
+  // At a listed host no lease ends; there are no more honest leaders than ranks.
   if (holders_.size() > world_size_ && !is_root()) return std::nullopt;
   const bool complains = unreachable != kNoRank;
   const bool reserved_is_free = is_root() && holder(tree::kReservedPosition) == nullptr;
