@@ -21,6 +21,7 @@ COLOURS = {"banyan": "#1b7837", "unix_star": "#555555", "tcp_star": "#b0b0b0"}
 TITLES = {"banyan": "Banyan", "unix_star": "floor: Unix star", "tcp_star": "floor: TCP star"}
 LINES = {"warm": "-", "cold": "--"}
 TARGET = 1.5  # x the floor: what Banyan sets itself
+MOST_TICK_LABELS = 12  # more would run into each other
 
 
 def quartiles(samples, series, figure):
@@ -61,13 +62,14 @@ def use_style():
 
 
 def plain_numbers():
-    return matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}")
+    return matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 
 def make_log_log(axes, ranks):
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(ranks, [f"{n:,}" for n in ranks])
+    step = -(-len(ranks) // MOST_TICK_LABELS)
+    axes.set_xticks(ranks, ["" if i % step else f"{n:,}" for i, n in enumerate(ranks)])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(plain_numbers())
     axes.grid(True, color="#e5e5e5")
