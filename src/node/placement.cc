@@ -20,14 +20,16 @@ std::uint32_t end_of_places(const tree::Shares& shares, std::uint32_t world_size
   const std::uint64_t fan_out = shares.shape().fan_out();
   const std::uint64_t end = shares.listed() == 1 ? 2 * std::uint64_t{world_size} + kParentsTried * fan_out
                                                  : 4 * fan_out * (world_size + kParentsTried);
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(end, raw(tree::kReservedPosition)));
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(end, raw(tree::kBesidePosition)));
 }
 
 }  // namespace
 
-Placement::Placement(const tree::Shares& shares, Position own, Rank self, std::uint32_t world_size, Duration lease)
+Placement::Placement(const tree::Shares& shares, Position own, Rank self, std::string host, std::uint32_t world_size,
+                     Duration lease)
     : shares_(shares),
       own_(own),
+      host_(std::move(host)),
       lease_(lease),
       next_(shares.listed()),
       world_size_(world_size),
@@ -89,6 +91,9 @@ std::optional<Placement::Place> Placement::allot(Time now, const Holder& leader,
   release(leader);
   // At a listed host no lease ends; there are no more honest leaders than ranks.
   if (holders_.size() > world_size_ && !is_root()) return std::nullopt;
+  // Whoever leads the root's own host needs nobody else to reach the root.
+  if (is_root() && leader.host == host_ && holder(tree::kBesidePosition) == nullptr)
+    return take(now, tree::kBesidePosition, leader);
   const bool complains = unreachable != kNoRank;
   const bool reserved_is_free = is_root() && holder(tree::kReservedPosition) == nullptr;
   if (complains && ++complaints_[leader.rank] >= kComplaintsBeforeReserved && reserved_is_free)

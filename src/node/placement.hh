@@ -34,8 +34,9 @@ class Placement {
     Position parent{};
   };
 
-  // Kept by `self`, which stands at `own`, a listed position.
-  Placement(const tree::Shares& shares, Position own, Rank self, std::uint32_t world_size, Duration lease);
+  // Kept by `self` on `host`, which stands at `own`, a listed position.
+  Placement(const tree::Shares& shares, Position own, Rank self, std::string host, std::uint32_t world_size,
+            Duration lease);
 
   // A place for this leader, whose parent is not `unreachable` (at the root). None: every place is taken or useless to
   // it.
@@ -67,6 +68,7 @@ class Placement {
 
   tree::Shares shares_;
   Position own_;
+  std::string host_;
   Duration lease_;
   std::map<Position, Holder> holders_;
   std::map<std::pair<Rank, Incarnation>, Position> place_of_;  // of leases and registered leaders

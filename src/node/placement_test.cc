@@ -25,7 +25,7 @@ Placement::Holder leader(std::uint32_t rank, std::uint64_t incarnation = 1) {
 constexpr Position P(std::uint32_t position) { return Position{position}; }
 
 Placement at_root(std::uint32_t fan_out, std::uint32_t world_size, std::uint32_t listed) {
-  return {tree::Shares(fan_out, listed), tree::kRootPosition, kRootRank, world_size, kLease};
+  return {tree::Shares(fan_out, listed), tree::kRootPosition, kRootRank, "host-0", world_size, kLease};
 }
 
 TEST(Placement, leaders_get_places_breadth_first_in_the_order_of_arrival) {
@@ -110,6 +110,22 @@ TEST(Placement, who_complains_gets_another_parent_and_at_last_the_reserved_place
   EXPECT_EQ(last->parent, tree::kRootPosition);
 }
 
+// Were it sent below another host, that host's loss would take a rank along that stands beside the root.
+TEST(Placement, another_leader_of_the_roots_host_gets_the_place_beside_it_and_a_third_an_ordinary_one) {
+  Placement placement = at_root(2, 1000, 5);
+  EXPECT_EQ(placement.allot(kStart, leader(9), kNoRank)->position, P(6));
+  Placement::Holder beside = leader(1);
+  beside.host = "host-0";
+  const auto place = placement.allot(kStart, beside, kNoRank);
+  ASSERT_TRUE(place.has_value());
+  EXPECT_EQ(place->position, tree::kBesidePosition);
+  EXPECT_EQ(place->parent, tree::kRootPosition);
+  EXPECT_EQ(placement.allot(kStart, beside, kNoRank)->position, tree::kBesidePosition) << "it asks again";
+  Placement::Holder third = leader(2);
+  third.host = "host-0";
+  EXPECT_NE(placement.allot(kStart, third, kNoRank)->position, tree::kBesidePosition);
+}
+
 TEST(Placement, places_of_listed_hosts_are_theirs) {
   Placement placement = at_root(2, 1000, 5);
   EXPECT_TRUE(placement.claim(P(3), leader(30), false));
@@ -146,8 +162,8 @@ TEST(Placement, no_place_is_ever_held_by_two_and_nobody_is_placed_under_itself) 
 
 TEST(Placement, a_listed_host_allots_its_own_share_alone_and_the_root_another) {
   const tree::Shares shares(3, 4);  // 1, 2 and 3 are listed; below 1 stand 5 (the last but one), 4, and the root's 6
-  Placement at_one(shares, P(1), Rank{10}, 100, kLease);
-  Placement root(shares, tree::kRootPosition, kRootRank, 100, kLease);
+  Placement at_one(shares, P(1), Rank{10}, "host-10", 100, kLease);
+  Placement root(shares, tree::kRootPosition, kRootRank, "host-0", 100, kLease);
   std::set<Position> given;
   for (std::uint32_t i = 0; i < 8; ++i) {
     const auto here = at_one.allot(kStart, leader(20 + i), kNoRank);
@@ -162,7 +178,7 @@ TEST(Placement, a_listed_host_allots_its_own_share_alone_and_the_root_another) {
 }
 
 TEST(Placement, a_listed_host_gives_no_more_places_than_there_are_ranks_and_none_back) {
-  Placement placement(tree::Shares(2, 2), P(1), Rank{10}, 50, kLease);
+  Placement placement(tree::Shares(2, 2), P(1), Rank{10}, "host-10", 50, kLease);
   for (std::uint32_t i = 0; i < 50; ++i) {
     const auto place = placement.allot(kStart, leader(20 + i), kNoRank);
     ASSERT_TRUE(place.has_value());

@@ -6,7 +6,7 @@
 namespace banyan::node {
 
 void Node::keep_places(Position own) {
-  placement_.emplace(config_.shares(), own, config_.rank, config_.world_size, config_.limits.lease);
+  placement_.emplace(config_.shares(), own, config_.rank, config_.host_name, config_.world_size, config_.limits.lease);
 }
 
 // Whether others ask this host, which is listed and stands where the list says.

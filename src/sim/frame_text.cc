@@ -24,6 +24,7 @@ std::string text(Rank rank) {
 }
 std::string text(Position position) {
   if (position == kNoPosition) return "none";
+  if (position == tree::kBesidePosition) return "beside the root";
   return position == tree::kReservedPosition ? "reserved" : text(raw(position));
 }
 // A rank's own count and, in the lower half, its leader's.

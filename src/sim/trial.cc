@@ -263,8 +263,8 @@ class Trial {
         ++succeeded;
       }
       const node::Statistics statistics = process.engine->statistics();
-      // One more for the reserved place.
-      if (statistics.tree_links_peak > scenario_.job.fan_out + 2) {
+      // One goes to the parent.
+      if (statistics.tree_links_peak > scenario_.job.fan_out + 1 + (i == 0 ? tree::kExtraChildren : 0)) {
         complain("rank " + std::to_string(i) + " has had more tree links than its fan-out allows");
       }
     }

@@ -6,7 +6,7 @@ namespace banyan::tree {
 
 Position Shape::parent(Position position) const {
   BANYAN_ASSERT(position != kRootPosition && position != kNoPosition);
-  if (position == kReservedPosition) return kRootPosition;
+  if (raw(position) >= raw(kBesidePosition)) return kRootPosition;
   return Position{(raw(position) - 1) / fan_out_};
 }
 

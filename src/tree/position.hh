@@ -1,6 +1,7 @@
 // Where a place in the tree lies relative to the others: pure arithmetic on positions and fan-out.
-// Positions are numbered breadth first: 0 is the root, the children of p are p*K+1 .. p*K+K. The root has one more
-// child, the reserved position: a leaf for a process that no ordinary parent can serve.
+// Positions are numbered breadth first: 0 is the root, the children of p are p*K+1 .. p*K+K. The root has two more
+// children: the reserved position, a leaf for a process that no ordinary parent can serve, and the one beside it, a
+// leaf for another leader of the root's own host.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,10 @@
 namespace banyan::tree {
 
 inline constexpr Position kRootPosition{0};
-// The root's extra child, below kNoPosition and above any ordinary position.
+// The root's extra children, below kNoPosition and above any ordinary position.
 inline constexpr Position kReservedPosition{0xffff'fffe};
+inline constexpr Position kBesidePosition{0xffff'fffd};
+inline constexpr std::uint32_t kExtraChildren = 2;
 
 class Shape {
  public:

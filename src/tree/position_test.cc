@@ -10,16 +10,18 @@
 namespace banyan::tree {
 namespace {
 
-// The same tree, grown breadth first from its definition; the reserved position is the last node.
+// The same tree, grown breadth first from its definition; the two extra positions are the last nodes.
 struct Grown {
-  Grown(std::uint32_t fan_out, std::uint32_t count) : parent(count), reserved(count - 1) {
+  Grown(std::uint32_t fan_out, std::uint32_t count) : parent(count), extra(count - kExtraChildren) {
     std::uint32_t next = 1;
-    for (std::uint32_t p = 0; next < reserved; ++p) {
-      for (std::uint32_t child = 0; child < fan_out && next < reserved; ++child) parent[next++] = p;
+    for (std::uint32_t p = 0; next < extra; ++p) {
+      for (std::uint32_t child = 0; child < fan_out && next < extra; ++child) parent[next++] = p;
     }
-    parent[reserved] = 0;
+    for (; next < count; ++next) parent[next] = 0;
   }
-  Position position(std::uint32_t node) const { return node == reserved ? kReservedPosition : Position{node}; }
+  Position position(std::uint32_t node) const {
+    return node < extra ? Position{node} : Position{raw(kBesidePosition) + (node - extra)};
+  }
   // The node itself and all above it.
   std::vector<std::uint32_t> chain(std::uint32_t node) const {
     std::vector<std::uint32_t> nodes{node};
@@ -28,7 +30,7 @@ struct Grown {
   }
 
   std::vector<std::uint32_t> parent;
-  std::uint32_t reserved;
+  std::uint32_t extra;
 };
 
 TEST(Shape, every_question_has_the_answer_of_a_tree_grown_by_hand) {
@@ -66,7 +68,7 @@ TEST(Shape, children_follow_each_other_and_lead_back_to_their_parent) {
     EXPECT_EQ(shape.first_child(kRootPosition), 1u);
     Random random(fan_out);
     for (int i = 0; i < 1000; ++i) {
-      const Position parent{static_cast<std::uint32_t>(random.below(0xffff'fffd / fan_out - 1))};
+      const Position parent{static_cast<std::uint32_t>(random.below(raw(kBesidePosition) / fan_out - 1))};
       const std::uint64_t first = shape.first_child(parent);
       for (const std::uint64_t child : {first, first + fan_out - 1}) {
         EXPECT_EQ(shape.parent(Position{static_cast<std::uint32_t>(child)}), parent);
@@ -79,14 +81,16 @@ TEST(Shape, children_follow_each_other_and_lead_back_to_their_parent) {
 TEST(Shape, the_greatest_positions_do_not_overflow) {
   for (const std::uint32_t fan_out : {2u, 32u, 1024u}) {
     const Shape shape(fan_out);
-    const Position last{0xffff'fffd};
+    const Position last{raw(kBesidePosition) - 1};
     EXPECT_LE(shape.depth(last), 32u);
-    EXPECT_EQ(shape.common_ancestor(last, kReservedPosition), kRootPosition);
-    EXPECT_EQ(shape.depth(kReservedPosition), 1u);
-    EXPECT_FALSE(shape.is_ancestor_or_self(last, kReservedPosition));
-    EXPECT_FALSE(shape.is_ancestor_or_self(kReservedPosition, last));
-    EXPECT_TRUE(shape.is_ancestor_or_self(kRootPosition, kReservedPosition));
-    EXPECT_EQ(shape.next_hop_down(kRootPosition, kReservedPosition), kReservedPosition);
+    for (const Position extra : {kReservedPosition, kBesidePosition}) {
+      EXPECT_EQ(shape.common_ancestor(last, extra), kRootPosition);
+      EXPECT_EQ(shape.depth(extra), 1u);
+      EXPECT_FALSE(shape.is_ancestor_or_self(last, extra));
+      EXPECT_FALSE(shape.is_ancestor_or_self(extra, last));
+      EXPECT_TRUE(shape.is_ancestor_or_self(kRootPosition, extra));
+      EXPECT_EQ(shape.next_hop_down(kRootPosition, extra), extra);
+    }
     EXPECT_GT(shape.first_child(last), 0xffff'ffffu);
   }
 }
