@@ -4,10 +4,14 @@
 // Input: one byte that says how to read the rest.
 //   0   the rest is a stream, cut into pieces by its own bytes
 //   k   the rest is the body of a frame of the k-th kind
+//   last   a long frame: 1 byte (which kind), 3 (its length), and the rest, repeated until it is so long
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -27,6 +31,8 @@ constexpr std::array kKinds{Kind::hello,       Kind::challenge, Kind::proof,   K
                             Kind::placement,   Kind::welcome,   Kind::records, Kind::status,       Kind::table_chunk,
                             Kind::acknowledge, Kind::report,    Kind::verdict, Kind::leave,        Kind::collective,
                             Kind::data,        Kind::grant,     Kind::accept,  Kind::undeliverable};
+
+constexpr std::size_t kPieceBytes = std::size_t{60} * 1024;
 
 Payload bytes_of(const Frame& frame) {
   Writer header;
@@ -124,13 +130,34 @@ void check_stream(Bytes stream) {
   peek_hello(stream);
 }
 
+// Longer than an input gets by itself: what streams may be, and nothing else.
+void check_long_frame(Bytes input) {
+  if (input.size() < 5) return;
+  const auto number = [&](std::size_t i) { return std::to_integer<std::size_t>(input[i]); };
+  const Kind kind = kKinds[number(0) % kKinds.size()];
+  const std::size_t size = (number(1) << 16 | number(2) << 8 | number(3)) % (kMaxStreamFrameBytes + 1024);
+  const Bytes pattern = input.subspan(4);
+  std::string body(size, '\0');
+  for (std::size_t at = 0; at < size; at += pattern.size()) {
+    std::copy_n(reinterpret_cast<const char*>(pattern.data()), std::min(pattern.size(), size - at), body.begin() + at);
+  }
+  const Payload frame = bytes_of(Frame{kind, Epoch{1, 2}, Payload(Slice::adopt(std::move(body)))});
+  const std::size_t limit = carries_streams(kind) ? kMaxStreamFrameBytes : kMaxFrameBytes;
+  const Slice stream = frame.flatten();
+  const auto [frames, broken] =
+      frames_of(stream.bytes(), [](Bytes rest) { return std::min(rest.size(), kPieceBytes); });
+  BANYAN_ASSERT(broken == (stream.size() > limit));
+  BANYAN_ASSERT(broken || (frames.size() == 1 && frames[0] == frame));
+}
+
 }  // namespace
 
 void fuzz(Bytes input) {
   if (input.empty()) return;
-  const std::size_t selector = std::to_integer<std::size_t>(input[0]) % (kKinds.size() + 1);
+  const std::size_t selector = std::to_integer<std::size_t>(input[0]) % (kKinds.size() + 2);
   const Bytes rest = input.subspan(1);
   if (selector == 0) return check_stream(rest);
+  if (selector == kKinds.size() + 1) return check_long_frame(rest);
   check(Frame{kKinds[selector - 1], Epoch{1, 2}, Payload::copy(rest)});
   peek_hello(rest);
 }

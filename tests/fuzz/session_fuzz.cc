@@ -2,8 +2,9 @@
 // input. Peers join, register and send the table as they should, or send any frame at any time; links break, time
 // passes and the application calls. No assertion may fail, and what goes out stays in proportion to what came in.
 //
-// Input: 1 byte (which rank this is, and of which kind), then one operation after another: 1 byte (which), and what it
-// needs. An input that ends in the middle of an operation goes on with zeros to the end of that one.
+// Input: 1 byte (which rank this is, and of which kind), 1 (how many hosts are listed, and which this one is), then one
+// operation after another: 1 byte (which), and what it needs. An input that ends in the middle of an operation goes on
+// with zeros to the end of that one.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -100,7 +102,18 @@ class Stage {
     config.rendezvous = "rendezvous:1";
     config.shares_memory = (shape & 128) != 0;
     config.limits.enclose_bytes = 1;
+    choose_list(config);
     return config;
+  }
+
+  // Every other job has a list, of some hosts or of all, and this host may be one that others ask.
+  void choose_list(node::Config& config) {
+    const std::uint32_t byte = choices_.byte();
+    if ((byte & 1) == 0) return;
+    std::vector<std::string> hosts{config.rendezvous};
+    for (std::uint32_t host = 0; host < (byte >> 1 & 7); ++host) hosts.push_back("listed:" + std::to_string(host));
+    config.hosts = std::move(hosts);
+    config.host_index = config.rank == kRootRank ? 0 : byte >> 4;
   }
 
   void operation() {
