@@ -113,7 +113,6 @@ Listeners::Opened Listeners::adopt(EngineRunner& runner, Socket socket) {
   // Flags of a descriptor that others made.
   ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
-  keep_alive_and_no_delay(socket.get(), false);
   return begin(runner, node::Listener::rendezvous, std::move(socket));
 }
 

@@ -61,6 +61,25 @@ TEST(Socket, a_peer_that_answers_nothing_is_gone_while_a_slow_one_is_not) {
   EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 }
 
+// A launcher's socket listens before rank 0 has it, and ranks may be quicker. Their connections had small frames held
+// back until the last one was acknowledged, which takes 40 ms.
+TEST(Socket, who_came_before_the_listener_was_ours_has_small_frames_leave_at_once_too) {
+  const Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Address any_port = *numeric_address("127.0.0.1", 0);
+  ASSERT_EQ(::bind(listener.get(), any_port.data(), any_port.length), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  const Address address = Address::of(local_endpoint(listener.get()));
+  const Socket caller(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(caller.get(), address.data(), address.length), 0);
+
+  const AcceptedSocket accepted = accept_one(listener.get());
+  ASSERT_TRUE(accepted.socket);
+  int no_delay = 0;
+  socklen_t length = sizeof(no_delay);
+  ASSERT_EQ(::getsockopt(accepted.socket.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &length), 0);
+  EXPECT_NE(no_delay, 0);
+}
+
 TEST(Loop, an_exception_out_of_a_handler_ends_the_process_whoever_runs_it) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(

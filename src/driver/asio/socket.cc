@@ -134,7 +134,6 @@ OpenedSocket listening_socket(const Address& address, bool dual_stack) {
     // So that a job can start again while connections of the last one are still in TIME_WAIT.
     set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address.family() == AF_INET6) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1);
-    keep_alive_and_no_delay(socket, address.endpoint().loopback());
   }
   if (::bind(socket, address.data(), address.length) != 0 || ::listen(socket, kAcceptBacklog) != 0) {
     opened.error = errno;
@@ -148,7 +147,12 @@ AcceptedSocket accept_one(int listener) {
   accepted.remote.length = sizeof(accepted.remote.storage);
   accepted.socket =
       Socket(::accept4(listener, accepted.remote.data(), &accepted.remote.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!accepted.socket) accepted.error = errno;
+  if (!accepted.socket) {
+    accepted.error = errno;
+  } else if (accepted.remote.family() != AF_UNIX) {
+    // Not inherited from the listener: others may have made it, and callers may have come before it was ours.
+    keep_alive_and_no_delay(accepted.socket.get(), accepted.remote.endpoint().loopback());
+  }
   return accepted;
 }
 

@@ -62,7 +62,7 @@ std::optional<Address> numeric_address(std::string_view text, std::uint16_t port
 
 // Streams: non-blocking, closed on exec.
 OpenedSocket stream_socket(int family);
-// Bound and listening; ready for accept_one. Accepted TCP sockets inherit the options of keep_alive_and_no_delay.
+// Bound and listening; ready for accept_one.
 OpenedSocket listening_socket(const Address& address, bool dual_stack);
 
 struct AcceptedSocket {
