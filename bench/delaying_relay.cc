@@ -1,12 +1,13 @@
 // Distance on one machine: makes network namespaces that stand for hosts, and is the network between them. What one
-// host sends comes out at the other after a fixed time, in order.
+// host sends comes out at the other after a fixed time, in order, but for what is lost.
 //
 //   delaying_relay --hosts 8 --latency-us 1000      as root; ends when its input ends, or on SIGTERM or SIGINT
 //
 // Each namespace has a TUN device, whose packets the relay reads, keeps until they are due, and writes into the device
 // of the host that they are addressed to. The first line of output names the hosts: {"hosts": [{"namespace":
 // "/proc/1/fd/5", "address": "10.77.0.1"}, ...]}, so `nsenter --net=/proc/1/fd/5 COMMAND` runs a command on the first.
-// Each line of input is answered by what the relay has carried since the last one. Namespaces are held by open files
+// Each line of input is answered by what the relay has carried since the last one; "cut 3" cuts host 3 off from all
+// others before. Namespaces are held by open files
 // alone, devices too, so nothing is left behind however the relay ends.
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -33,12 +34,13 @@
 #include <iostream>
 #include <limits>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "shared_run.hh"
+#include "harness/system.hh"
 
 namespace {
 
@@ -68,6 +70,8 @@ constexpr std::size_t kMaxPacketBytes = kHeaderBytes + IP_MAXPACKET;
 struct Settings {
   std::uint32_t hosts = 2;
   Clock::duration latency{};
+  std::uint32_t loss_of_10000 = 0;  // packets, which are as large as the kernel hands them over: up to 64 KiB
+  std::uint64_t seed = 1;
   int mtu = kDefaultMtu;
 };
 
@@ -105,6 +109,7 @@ struct Host {
   int network_namespace = -1;
   int device = -1;
   std::uint32_t address = 0;
+  bool cut_off = false;
 };
 
 // In the namespace that this thread is in: a device belongs to the one in which it was opened.
@@ -144,7 +149,11 @@ double microseconds(Clock::duration duration) { return std::chrono::duration<dou
 
 class Relay {
  public:
-  Relay(std::vector<Host> hosts, Clock::duration latency) : hosts_(std::move(hosts)), latency_(latency) {
+  Relay(std::vector<Host> hosts, const Settings& settings)
+      : hosts_(std::move(hosts)),
+        latency_(settings.latency),
+        loss_of_10000_(settings.loss_of_10000),
+        random_(settings.seed) {
     epoll_ = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     for (std::uint32_t index = 0; index < hosts_.size(); ++index) watch(hosts_[index].device, index);
     sigset_t ends{};
@@ -178,7 +187,7 @@ class Relay {
       for (int i = 0; i < count; ++i) {
         const std::uint32_t source = events[static_cast<std::size_t>(i)].data.u32;
         if (source == kSignal || (source == kInput && !answer_input())) return;
-        if (source < hosts_.size()) take_from(hosts_[source].device);
+        if (source < hosts_.size()) take_from(hosts_[source]);
         deliver_what_is_due();
       }
     }
@@ -218,12 +227,12 @@ class Relay {
     return timespec{ns / 1'000'000'000, ns % 1'000'000'000};
   }
 
-  void take_from(int device) {
+  void take_from(const Host& host) {
     for (int taken = 0; taken < kBurst; ++taken) {
-      const ssize_t size = ::read(device, buffer_.data(), buffer_.size());
+      const ssize_t size = ::read(host.device, buffer_.data(), buffer_.size());
       if (size < 0 && errno == EAGAIN) return;
       checked(static_cast<int>(size), "read from a TUN device");
-      keep(static_cast<std::size_t>(size));
+      if (!host.cut_off) keep(static_cast<std::size_t>(size));
     }
   }
 
@@ -234,7 +243,8 @@ class Relay {
     const std::uint32_t index = ntohl(ip.daddr) - kNetwork - 1;
     // What a host says to its neighbourhood when its device comes up (IPv6) is for nobody here.
     if (ip.version != 4 || index >= hosts_.size()) return;
-    if (bytes_under_way_ + size > kMaxBytesUnderWay) {
+    if (hosts_[index].cut_off) return;
+    if (bytes_under_way_ + size > kMaxBytesUnderWay || random_() % 10'000 < loss_of_10000_) {
       ++counts_.dropped;
       return;
     }
@@ -264,8 +274,11 @@ class Relay {
   bool answer_input() {
     const ssize_t size = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
     if (size <= 0) return false;
-    for (ssize_t i = 0; i < size; ++i) {
-      if (buffer_[static_cast<std::size_t>(i)] == '\n') say_counts();
+    line_.append(buffer_.data(), static_cast<std::size_t>(size));
+    for (std::size_t end = 0; (end = line_.find('\n')) != std::string::npos; line_.erase(0, end + 1)) {
+      unsigned host = 0;
+      if (std::sscanf(line_.c_str(), "cut %u", &host) == 1 && host < hosts_.size()) hosts_[host].cut_off = true;
+      say_counts();
     }
     return true;
   }
@@ -283,6 +296,9 @@ class Relay {
 
   std::vector<Host> hosts_;
   Clock::duration latency_;
+  std::uint32_t loss_of_10000_;
+  std::mt19937_64 random_;
+  std::string line_;  // of input, up to here
   int epoll_ = -1;
   std::deque<Packet> under_way_;
   std::size_t bytes_under_way_ = 0;
@@ -311,9 +327,10 @@ void allow_descriptors(std::uint32_t hosts) {
 }
 
 [[noreturn]] void refuse() {
-  std::cerr << "usage: delaying_relay --hosts H --latency-us L [--mtu BYTES]\n"
+  std::cerr << "usage: delaying_relay --hosts H --latency-us L [--mtu BYTES] [--loss-of-10000 P [--seed S]]\n"
             << "H is 1 to " << kMaxHosts << "; L, one way, 0 to " << kMaxLatencyUs << "; the MTU " << kMinMtu << " to "
-            << IP_MAXPACKET << ", " << kDefaultMtu << " if it is not given\n";
+            << IP_MAXPACKET << ", " << kDefaultMtu
+            << " if it is not given;\nP of 10,000 packets are lost, chosen by S\n";
   std::exit(2);
 }
 
@@ -326,10 +343,10 @@ double number(const char* text, double least, double greatest) {
 
 Settings parse(int argument_count, char** arguments) {
   Settings settings;
-  const option options[] = {{"hosts", required_argument, nullptr, 'h'},
-                            {"latency-us", required_argument, nullptr, 'l'},
-                            {"mtu", required_argument, nullptr, 'm'},
-                            {nullptr, 0, nullptr, 0}};
+  const option options[] = {
+      {"hosts", required_argument, nullptr, 'h'}, {"latency-us", required_argument, nullptr, 'l'},
+      {"mtu", required_argument, nullptr, 'm'},   {"loss-of-10000", required_argument, nullptr, 'p'},
+      {"seed", required_argument, nullptr, 's'},  {nullptr, 0, nullptr, 0}};
   for (int letter = 0; (letter = ::getopt_long(argument_count, arguments, "", options, nullptr)) != -1;) {
     if (letter == 'h') settings.hosts = static_cast<std::uint32_t>(number(optarg, 1, kMaxHosts));
     if (letter == 'l') {
@@ -337,6 +354,8 @@ Settings parse(int argument_count, char** arguments) {
       settings.latency = std::chrono::duration_cast<Clock::duration>(latency);
     }
     if (letter == 'm') settings.mtu = static_cast<int>(number(optarg, kMinMtu, IP_MAXPACKET));
+    if (letter == 'p') settings.loss_of_10000 = static_cast<std::uint32_t>(number(optarg, 0, 10'000));
+    if (letter == 's') settings.seed = static_cast<std::uint64_t>(number(optarg, 0, 1e15));
     if (letter == '?') refuse();
   }
   if (::optind != argument_count) refuse();
@@ -349,7 +368,7 @@ int main(int argument_count, char** arguments) {
   try {
     const Settings settings = parse(argument_count, arguments);
     allow_descriptors(settings.hosts);
-    Relay relay(make_hosts(settings), settings.latency);
+    Relay relay(make_hosts(settings), settings);
     go_first();
     relay.say_hosts();
     relay.run();

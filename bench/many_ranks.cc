@@ -24,16 +24,17 @@
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
-#include "shared_run.hh"
+#include "harness/sockets.hh"
+#include "harness/system.hh"
 
 namespace {
 
 using banyan::Handle;
 using banyan::HierarchicalBootstrap;
 using banyan::Options;
-using banyan::bench::kPatience;
-using banyan::bench::listen_on_a_free_port;
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kPatience{120};
 
 struct Shape {
   int ranks = 4096;
@@ -93,15 +94,15 @@ class DescriptorWatch {
 };
 
 std::vector<HierarchicalBootstrap> initialised(const Shape& shape) {
-  const auto [listener, port] = listen_on_a_free_port();
+  auto [listener, address] = banyan::bench::listen_at("127.0.0.1");
   std::vector<HierarchicalBootstrap> job(static_cast<std::size_t>(shape.ranks));
   for (int rank = 0; rank < shape.ranks; ++rank) {
     const int host = shape.host_of(rank);
     Options options;
     options.rank = rank;
     options.world_size = shape.ranks;
-    options.rendezvous = "127.0.0.1:" + std::to_string(port);
-    options.rendezvous_fd = rank == 0 ? listener : -1;
+    options.rendezvous = "127.0.0.1:" + std::to_string(address.port);
+    options.rendezvous_fd = rank == 0 ? listener.release() : -1;
     options.secret = "many ranks";
     options.host_id = "host-" + std::to_string(host);
     options.host_name = options.host_id;

@@ -4,7 +4,7 @@
 All run with the same built-in CPU costs and on the same network: `banyan simulate` with what stands in the results under
 "settings". A time is simulated, so it does not depend on this machine or its load, and one run of each is enough.
 
-If real jobs have been measured (bench/measure_start.py), what they ran on is simulated, too: one host with as many cores.
+If real jobs have been measured (bootstrap_benchmark), what they ran on is simulated, too: one host with as many cores.
 
     bench/simulate_ranks.py                          8 to 16,384 ranks; the schemes that cost little to 1,048,576
     bench/simulate_ranks.py --ranks 8,1024,65536
@@ -17,10 +17,8 @@ import json
 import pathlib
 import subprocess
 
-from measure_start import show, write
+from results_file import RESULTS, ROOT, of_benchmark, show, write
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "bench" / "results"
 RANKS = [2**power for power in range(3, 15)]
 SCHEME_RANKS = [2**power for power in range(3, 21)]
 # Written out, though some are the command's defaults: they belong to the results.
@@ -61,7 +59,7 @@ def samples_of(binary, series_list, ranks_list):
 
 def samples_of_measured(binary, measured):
     """As the real jobs ran: all ranks on one host, which has the machine's cores."""
-    for ranks in sorted({found["ranks"] for found in measured["samples"]}):
+    for ranks in sorted(of_benchmark(measured, "banyan", "cold start")):
         options = {"ranks-per-host": ranks, "cores-per-host": measured["machine"]["cores"]}
         yield sample(ONE_MACHINE, simulate(binary, ranks, NETWORK | options))
 
@@ -85,7 +83,7 @@ def main():
     parser.add_argument("--ranks", help="numbers of ranks, with commas between them")
     parser.add_argument("--series", action="append", choices=SERIES, help="only this one; may be given several times")
     parser.add_argument("--append", action="store_true", help="keep what else stands in the results")
-    parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "start.json", help="real jobs, if it is there")
+    parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "bootstrap.json", help="real jobs, if it is there")
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "simulated.json")
     parser.add_argument("--report", type=pathlib.Path, help="print the table of this file and simulate nothing")
     arguments = parser.parse_args()

@@ -12,25 +12,17 @@ and as distance what a packet takes through the relay, measured. A ratio above 1
 
 import argparse
 import contextlib
-import ctypes
 import json
-import os
 import pathlib
-import secrets
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
-import time
 
-from measure_start import CLEAN, ROOT, machine, show, write
+from relay import Relay
+from results_file import CLEAN, RESULTS, ROOT, show, write
 
 NEAR_RANKS = 8  # of each host, where there is more than one and no distance
-PINGS = 200
-SO_TIMESTAMPNS = 35  # Python's socket module has no name for it
-CLONE_NEWNET = 0x40000000
 CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
@@ -39,123 +31,18 @@ def run(*command):
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=CLEAN).stdout
 
 
-def enter(namespace):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace.name)
-
-
-@contextlib.contextmanager
-def inside(path):
-    """Sockets made and processes started meanwhile belong to the network namespace."""
-    with open("/proc/self/ns/net", "rb") as home, open(path, "rb") as namespace:
-        enter(namespace)
-        try:
-            yield
-        finally:
-            enter(home)
-
-
-class Relay:
-    """The network between the namespaces `hosts`, each with its address, until it is closed."""
-
-    def __init__(self, build, hosts, latency_us, mtu):
-        numbers = {"hosts": hosts, "latency-us": latency_us, "mtu": mtu}
-        command = [build / "bin" / "delaying_relay", *(f"--{name}={value}" for name, value in numbers.items())]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:  # it has said why
-            raise ChildProcessError(f"{command[0].name} ended with code {self.process.wait()}")
-        self.hosts = json.loads(line)["hosts"]
-
-    def counts(self):
-        """What it has carried since it was asked last."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def one_way_us(self):
-        """From a call of send to the other host's kernel, median: without what waking a receiver up takes."""
-        ends = []
-        for host in self.hosts[:2]:
-            with inside(host["namespace"]):
-                ends.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            ends[-1].bind((host["address"], 0))
-        sender, receiver = ends
-        receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        found = []
-        for _ in range(PINGS):
-            sent_ns = time.time_ns()
-            sender.sendto(b"?", receiver.getsockname())
-            ancillary = receiver.recvmsg(1, 64)[1]
-            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-            found.append((seconds * 10**9 + nanoseconds - sent_ns) / 1e3)
-        for end in ends:
-            end.close()
-        return statistics.median(found)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def measured_near_ms(build, shape):
-    binaries = build / "bin"
+def measured_ms_and_machine(build, shape, network):
+    """One cold start of new processes, and the facts about the machine."""
     hosts = () if shape["hosts"] == 1 else ("--ranks-per-host", shape["ranks_per_host"])
-    line = run(binaries / "banyan", "run", "-q", "-n", shape["ranks"], *hosts, "--no-prefix", "--",
-               binaries / "start_benchmark", 0)
-    return json.loads(line)["slowest_ms"]
-
-
-def environment(shape, hosts, port):
-    """What `banyan run` would give to all ranks."""
-    common = {
-        "BANYAN_WORLD_SIZE": str(shape["ranks"]),
-        "BANYAN_LOCAL_SIZE": str(shape["ranks_per_host"]),
-        "BANYAN_RENDEZVOUS": f"{hosts[0]['address']}:{port}",
-        "BANYAN_JOB_ID": secrets.token_hex(16),
-        "BANYAN_SECRET": secrets.token_hex(32),
-    }
-    if shape["join"] == "computed":
-        common["BANYAN_HOSTS"] = ",".join(f"{host['address']}:{port}" for host in hosts)
-    return CLEAN | common
-
-
-def start_ranks(build, hosts, shape, port, started):
-    """Appends the processes to `started`, rank 0 first."""
-    common = environment(shape, hosts, port)
-    with inside(hosts[0]["namespace"]):
-        # The rendezvous listens before the first rank comes, as under `banyan run`.
-        listener = socket.create_server((hosts[0]["address"], port), backlog=4096)
-    for index, host in enumerate(hosts):
-        with inside(host["namespace"]):
-            for local_rank in range(shape["ranks_per_host"]):
-                own = {"BANYAN_RANK": str(len(started)), "BANYAN_LOCAL_RANK": str(local_rank)}
-                if shape["join"] == "computed":
-                    own["BANYAN_HOST_INDEX"] = str(index)
-                passed, output = [], subprocess.DEVNULL
-                if not started:
-                    own["BANYAN_RENDEZVOUS_FD"] = str(listener.fileno())
-                    passed, output = [listener.fileno()], subprocess.PIPE
-                started.append(subprocess.Popen([build / "bin" / "start_benchmark", "0"], env=common | own,
-                                                stdin=subprocess.DEVNULL, stdout=output, pass_fds=passed))
-    listener.close()
-
-
-def measured_distant_ms(build, relay, shape, port):
-    """Starting so many processes takes longer than the job; it begins when all have come to a barrier (shared_run.hh)."""
-    ranks = []
-    try:
-        start_ranks(build, relay.hosts[: shape["hosts"]], shape, port, ranks)
-        line = ranks[0].stdout.readline()
-        if any([rank.wait() for rank in ranks]):
-            raise ChildProcessError(f"a rank failed: {shape}")
-        return json.loads(line)["slowest_ms"]
-    finally:
-        for rank in ranks:
-            if rank.poll() is None:
-                rank.kill()
-                rank.wait()
+    name = "banyan-computed" if shape["join"] == "computed" else "banyan"
+    with tempfile.NamedTemporaryFile(suffix=".json") as results:
+        run(build / "bin" / "bootstrap_benchmark", "--impl", name, "--ranks", shape["ranks"], *hosts, "--reps", 1,
+            "--start-only", *(("--network", network) if network else ()), "--json", results.name)
+        found = json.load(results)
+    if found["gaps"]:
+        raise ChildProcessError(f"{shape}: {found['gaps'][0]['reason']}")
+    ms = next(result["median"] for result in found["results"] if result["metric"] == "cold start")
+    return ms, found["machine"]
 
 
 def simulated_ms(build, shape, costs, cores):
@@ -191,7 +78,7 @@ def start_relays(arguments, cleanup):
     hosts = max((hosts for hosts, _ in arguments.distant), default=0)
     try:
         for latency_us in arguments.latencies_us if hosts else []:
-            relays[latency_us] = Relay(arguments.build, hosts, latency_us, arguments.mtu)
+            relays[latency_us] = Relay(arguments.build, hosts, latency_us, mtu=arguments.mtu)
             cleanup.callback(relays[latency_us].close)
     except (OSError, ChildProcessError) as error:
         print(f"Hosts with distance between them are left out, because the relay does not run: {error}", file=sys.stderr)
@@ -200,18 +87,18 @@ def start_relays(arguments, cleanup):
 
 
 def measure(arguments, shapes, relays):
-    port = 20000
     for turn in range(arguments.rounds):
         for shape in shapes:
             show(f"round {turn + 1} of {arguments.rounds}: {shape['ranks']} ranks, {shape['latency_us']} us apart")
             if relay := relays.get(shape["latency_us"]):
-                port += 1  # what the last job leaves behind is in nobody's way
                 relay.counts()
-                shape["measured_ms"].append(measured_distant_ms(arguments.build, relay, shape, port))
+                ms, facts = measured_ms_and_machine(arguments.build, shape, relay.network.name)
                 shape["relay"].append(relay.counts())
             else:
-                shape["measured_ms"].append(measured_near_ms(arguments.build, shape))
+                ms, facts = measured_ms_and_machine(arguments.build, shape, None)
+            shape["measured_ms"].append(ms)
     show("")
+    return facts
 
 
 def figures(shape):
@@ -263,19 +150,18 @@ def main():
     parser.add_argument("--distant", type=sizes, default="8x8,32x1,64x8", help="hosts x ranks of each, with distance")
     parser.add_argument("--latencies-us", type=whole_numbers, default="100,1000,10000", help="one way between hosts")
     parser.add_argument("--mtu", type=int, default=1500, help="of the network between the hosts")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench" / "results" / "validation.json")
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS / "validation.json")
     parser.add_argument("--report", type=pathlib.Path, help="print the tables of this file and measure nothing")
     arguments = parser.parse_args()
     if arguments.report:
         report(json.loads(arguments.report.read_text()))
         return
-    facts = machine(arguments.build) | {"tcp": CONGESTION_CONTROL.read_text().strip()}
     with contextlib.ExitStack() as cleanup:
         costs = pathlib.Path(cleanup.enter_context(tempfile.TemporaryDirectory())) / "costs.json"
         run(arguments.build / "bin" / "banyan", "calibrate", "--output", costs)
         relays = start_relays(arguments, cleanup)
         shapes = near_shapes(arguments.ranks) + distant_shapes(arguments.distant, relays)
-        measure(arguments, shapes, relays)
+        facts = measure(arguments, shapes, relays) | {"tcp": CONGESTION_CONTROL.read_text().strip()}
         for shape in shapes:
             shape["simulated_ms"] = simulated_ms(arguments.build, shape, costs, facts["cores"])
     results = {"machine": facts, "settings": {"rounds": arguments.rounds, "mtu": arguments.mtu}, "samples": shapes}

@@ -9,7 +9,8 @@ packages_of() {
                 nlohmann-json3-dev libxxhash-dev ;;
     # Open MPI is there because one end-to-end test starts a job under mpirun.
     test) echo libgtest-dev libgmock-dev python3 openmpi-bin ;;
-    bench) echo python3-matplotlib ;;
+    bench) echo python3-matplotlib python3-numpy ;;
+    peers) echo openmpi-bin libopenmpi-dev mpich libmpich-dev libpmix-dev libgloo-dev libtorch-dev redis-server libhiredis-dev ;;
     check) echo git clang clang-format clang-tidy ;;
     fuzz) echo clang llvm libclang-rt-14-dev ;;
     terminals) echo tmux ;;

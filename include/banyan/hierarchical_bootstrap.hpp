@@ -77,7 +77,7 @@ namespace banyan {
 
 // Facts about the formed job, as this rank knows them. A host's leader is its first process. Where that is another rank
 // than 0 on rank 0's host, it is a child of rank 0 like any leader: one host then has depth 1. A rank has at most
-// fan-out + 1 tree links, rank 0 one more.
+// fan-out + 1 tree links, rank 0 fan-out + 2.
 struct Statistics {
   int ranks = 0;
   int hosts = 0;
@@ -87,6 +87,11 @@ struct Statistics {
   int local_links = 0;                 // this rank's connections to its leader, or of a leader to its host's ranks
   std::uint64_t turned_away = 0;       // connections refused here: strangers, wrong secret, wrong job
   std::uint64_t unexpected_bytes = 0;  // what came for receives that were not posted yet, and is held now
+  // Of this rank's start, from the moment when its connections began: until it had its leader or its parent (0 at rank
+  // 0), until the table began to come, which means that all ranks have registered, and until it was whole.
+  double placed_ms = 0;
+  double table_ms = 0;
+  double formed_ms = 0;
 };
 
 namespace detail {

@@ -246,6 +246,9 @@ TEST(TheJob, everyone_knows_every_blob_and_host) {
     EXPECT_EQ(statistics.ranks, 4);
     EXPECT_EQ(statistics.hosts, 2);
     EXPECT_EQ(statistics.depth, 1);
+    EXPECT_LE(statistics.placed_ms, statistics.table_ms);
+    EXPECT_LE(statistics.table_ms, statistics.formed_ms);
+    EXPECT_GT(statistics.formed_ms, 0);
     job.barrier();
     job.close();
     EXPECT_EQ(job.peer_blob(3), "another card");

@@ -262,6 +262,10 @@ Statistics Job::statistics() const {
   statistics.local_links = static_cast<int>(now.local_links);
   statistics.turned_away = now.turned_away;
   statistics.unexpected_bytes = now.unexpected_bytes;
+  const auto ms = [](Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); };
+  statistics.placed_ms = ms(now.placed);
+  statistics.table_ms = ms(now.table_begun);
+  statistics.formed_ms = ms(now.formed);
   return statistics;
 }
 

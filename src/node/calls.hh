@@ -65,6 +65,11 @@ struct Statistics {
   std::uint64_t turned_away = 0;  // connections refused: strangers, wrong secret, wrong job
   std::uint64_t tree_links_peak = 0;
   std::uint64_t unexpected_bytes = 0;  // held now for receives not posted yet
+  // Of the start, from its beginning: when this rank had its leader or parent (0 at rank 0), when the first of the
+  // table was there, and when the whole was.
+  Duration placed{};
+  Duration table_begun{};
+  Duration formed{};
 };
 
 }  // namespace banyan::node

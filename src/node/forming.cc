@@ -250,6 +250,7 @@ bool Node::register_record(LinkId link, wire::Record record) {
 }
 
 void Node::upstream_changed(Time now) {
+  placed_ = now - started_;
   const bool again = registered_with_.has_value();
   registered_with_ = joiner_.upstream()->link;
   welcomed_ = joiner_.upstream()->local;
@@ -335,6 +336,7 @@ void Node::send_status(Time now) {
 }
 
 void Node::commit(Time now) {
+  table_begun_ = now - started_;
   wire::Table::Facts facts{config_.fan_out, 0, Epoch{1, 1}, job_};
   const tree::Shape shape(config_.fan_out);
   for (const wire::Record& record : registry_->records()) {
@@ -372,6 +374,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
   // Hosts below get every chunk as it comes, so that the levels of the tree work side by side. A rank of this host
   // passes nothing on, and would wake up for each: it gets the table in one go, unless it is large and memory can't be
   // shared.
+  if (table_begun_ == Duration{}) table_begun_ = now - started_;
   const bool locals_wait = chunk->message.total <= kTableAtOnceBytes || encloses_table(chunk->message.total);
   const auto result = table_receiver_.add(chunk->message, chunk->tail, frame.encloses);
   if (result == TableReceiver::Result::broken) return false;
@@ -386,6 +389,7 @@ bool Node::on_table_chunk(Time now, LinkId link, const wire::Frame& frame) {
 }
 
 void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
+  formed_ = now - started_;
   duplicates_.clear();
   root_lost_.reset();
   Neighbour parent;

@@ -21,6 +21,7 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
 }
 
 void Node::start(Time now) {
+  started_ = now;
   start_deadline_ = after(now, config_.start_timeout);
   // A job with a short deadline still hears who is missing before it ends.
   if (config_.world_size > 1)
@@ -364,6 +365,9 @@ void Node::fill(Statistics& statistics) const {
   if (joiner_.upstream()) ++(joiner_.upstream()->local ? statistics.local_links : statistics.tree_links);
   statistics.tree_links_peak = std::max<std::uint64_t>(tree_links_peak_, statistics.tree_links);
   if (!topology_) return;
+  statistics.placed = placed_;
+  statistics.table_begun = table_begun_;
+  statistics.formed = formed_;
   statistics.hosts = topology_->table().hosts();
   statistics.depth = topology_->table().depth();
   statistics.unexpected_bytes = messages_->unexpected_bytes();

@@ -201,6 +201,10 @@ class Node {
   Time acknowledge_at_ = kNever;
   std::uint32_t to_acknowledge_ = 0;
   std::uint64_t tree_links_peak_ = 0;
+  Time started_{};
+  Duration placed_{};
+  Duration table_begun_{};
+  Duration formed_{};
 
   // The end.
   std::optional<Failure> failed_;

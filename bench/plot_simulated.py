@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Draws what bench/simulate_ranks.py simulated: time until a job has formed against ranks, one line for each scheme.
 
-    plot_simulated.py [RESULTS.json] [--measured START.json] [--out FIGURE.svg]
-                                        needs matplotlib (make -f Makefile.benchmark simulate-plot)
+    plot_simulated.py [RESULTS.json] [--measured BOOTSTRAP.json] [--out FIGURE.svg]
+                                        (make -f Makefile.benchmark simulate-plot)
 
-Hollow markers are simulated. Filled ones are medians of real jobs, if bench/measure_start.py has measured some; the dotted
-line beside them is the simulation of what they ran on.
+Hollow markers are simulated. Filled ones are medians of real jobs, if bootstrap_benchmark has measured some, and their range
+is shaded; the dotted line beside them is the simulation of what they ran on.
 """
 
 import json
 import pathlib
-import statistics
 
-from plot_benchmark import RESULTS, argument_parser, make_log_log, plt, results_and_figure, save, use_style
+from figures import argument_parser, make_log_log, plt, results_and_figure, save_both, use_style
+from results_file import RESULTS, of_benchmark
 
 # Colours that differ for every kind of colour vision, and markers for who sees none.
 LOOKS = {
@@ -24,7 +24,6 @@ LOOKS = {
     "star-ring-no-sleep": ("#555555", "v"),
 }
 ONE_MACHINE = "banyan, one machine"
-MEASURED = "banyan, cold"
 
 
 def points(samples, series):
@@ -53,19 +52,16 @@ def draw_measured(axes, results, measured):
         cores = measured["machine"]["cores"]
         axes.plot(*zip(*machine), ":", color=colour, marker=marker, markersize=4.5, markerfacecolor="white", lw=1.3,
                   label=f"{results['titles'][ONE_MACHINE]} with {cores} cores")
-    by_ranks = {}
-    for sample in measured["samples"]:
-        if sample["series"] == MEASURED:
-            by_ranks.setdefault(sample["ranks"], []).append(sample["slowest_ms"])
-    medians = sorted((ranks, statistics.median(values)) for ranks, values in by_ranks.items())
+    medians = {ranks: found["median"] for ranks, found in of_benchmark(measured, "banyan", "cold start").items()}
     if medians:
-        axes.plot(*zip(*medians), linestyle="", color=colour, marker="*", markersize=10, zorder=5,
+        axes.axvspan(min(medians), max(medians), color="#555555", alpha=0.08, lw=0, label="range of what was measured")
+        axes.plot(*zip(*sorted(medians.items())), linestyle="", color=colour, marker="*", markersize=10, zorder=5,
                   label="the same, measured: real jobs, cold, median")
 
 
 def main():
     parser = argument_parser(__doc__, "simulated.json", "the figure; a PNG goes beside it (default: beside the results)")
-    parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "start.json", help="real jobs, if it is there")
+    parser.add_argument("--measured", type=pathlib.Path, default=RESULTS / "bootstrap.json", help="real jobs, if it is there")
     arguments = parser.parse_args()
     results, out = results_and_figure(arguments)
 
@@ -85,8 +81,7 @@ def main():
         f"{settings['bandwidth-gbps']} Gb/s between hosts",
         fontsize=9,
     )
-    save(figure, out)
-    save(figure, out.with_suffix(".png"))
+    save_both(figure, out)
 
 
 if __name__ == "__main__":

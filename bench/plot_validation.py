@@ -9,7 +9,7 @@ markers are quartiles.
 
 import statistics
 
-from plot_benchmark import argument_parser, plain_numbers, plt, results_and_figure, save, use_style
+from figures import argument_parser, plain_numbers, plt, results_and_figure, save, use_style
 
 BAND = 1.5
 # Colour says how far the hosts are from each other, and is darker the farther; the marker, how they find their parents.

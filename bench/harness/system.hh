@@ -1,0 +1,32 @@
+// What the benchmarks ask the operating system for.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <system_error>
+#include <utility>
+
+namespace banyan::bench {
+
+// What every rank tells about itself, as NCCL and its kin do: the size of a socket address, rounded up.
+constexpr std::size_t kBlobBytes = 128;
+
+template <typename Result>
+Result checked(Result result, const char* what) {
+  if (result < 0) throw std::system_error(errno, std::generic_category(), what);
+  return result;
+}
+
+// User and system time, in nanoseconds: the sum that getrusage tells in microseconds.
+inline std::int64_t cpu_ns(clockid_t clock) {
+  timespec now{};
+  checked(::clock_gettime(clock, &now), "clock_gettime");
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+}  // namespace banyan::bench
