@@ -334,7 +334,7 @@ int run(const Settings& settings) {
     return 0;
   }
   std::vector<Missing> missing;
-  Implementations all = implementations(missing);
+  Implementations all = implementations(settings.implementations, missing);
   if (settings.list) {
     list(all, missing);
     return 0;

@@ -3,11 +3,11 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <cstdio>
 #include <filesystem>
-#include <thread>
 
 #include "banyan_implementation.hh"
 #include "baselines/baselines.hh"
@@ -84,7 +84,10 @@ std::unique_ptr<Implementation> load(const fs::path& file) {
 
 }  // namespace
 
-Implementations implementations(std::vector<Missing>& missing) {
+Implementations implementations(const std::vector<std::string>& wanted, std::vector<Missing>& missing) {
+  const auto is_wanted = [&](const std::string& name) {
+    return wanted.empty() || std::ranges::count(wanted, name) > 0;
+  };
   using Stagger = StarRing::Stagger;
   Implementations all;
   all.push_back(floor(false));
@@ -102,6 +105,7 @@ Implementations implementations(std::vector<Missing>& missing) {
   all.push_back(central_store());
   const fs::path folder = folder_of_peers();
   for (const std::string name : kModules) {
+    if (!is_wanted(name)) continue;
     const fs::path file = folder / (name + ".so");
     try {
       if (!fs::exists(file)) throw std::runtime_error(kRemedy);
@@ -111,6 +115,7 @@ Implementations implementations(std::vector<Missing>& missing) {
     }
   }
   for (Launched& peer : launched_peers()) {
+    if (!is_wanted(peer.name)) continue;
     const fs::path program = folder / peer.name;
     if (fs::exists(program)) {
       all.push_back(std::make_unique<LaunchedPeer>(std::move(peer), program));

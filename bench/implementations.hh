@@ -13,7 +13,8 @@ struct Missing {
   std::string reason;
 };
 
-// Ours, the baselines, and the peers that have been built; the other peers are named in `missing`.
-Implementations implementations(std::vector<Missing>& missing);
+// Ours, the baselines, and those peers that are `wanted` (all, if it is empty) and have been built; the other ones that
+// are wanted stand in `missing`. What is not wanted is not loaded: processes fork slowly that have libtorch in them.
+Implementations implementations(const std::vector<std::string>& wanted, std::vector<Missing>& missing);
 
 }  // namespace banyan::bench

@@ -19,6 +19,8 @@
 namespace banyan::bench {
 namespace {
 
+// Until processes are there; it is not measured.
+constexpr std::chrono::seconds kLaunchPatience{120};
 constexpr const char* kLaunched = "--be-rank-of";
 // What each launched rank finds out about itself: Open MPI, PMIx's own launcher and MPICH.
 constexpr std::array kRankVariables{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
@@ -154,12 +156,14 @@ void Group::look_after(std::chrono::steady_clock::time_point deadline, const std
     throw StartFailed(who + " " + how_it_ended(status) + where);
   }
   if (std::chrono::steady_clock::now() > deadline) {
-    throw StartFailed("not done after " + std::to_string(patience_.count()) + " s" + where, true);
+    throw StartFailed("not done within --timeout" + where, true);
   }
 }
 
-void Group::barrier(const std::string& what) {
-  const auto deadline = std::chrono::steady_clock::now() + patience_;
+void Group::barrier(const std::string& what) { barrier(what, patience_); }
+
+void Group::barrier(const std::string& what, std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   shared_.barrier([&] { look_after(deadline, what); });
 }
 
@@ -207,7 +211,7 @@ std::vector<Found> Group::start(std::size_t index) {
   const Implementation& implementation = *implementations_.at(index);
   try {
     shared_.command() = {Command::Kind::start, static_cast<std::uint32_t>(launched_ ? 0 : index), ++starts};
-    barrier("beginning");
+    barrier("beginning", std::max(patience_, kLaunchPatience));
     Place place = place_of(shape_, 0, run_, shared_.command());
     if (implementation.listens() == Implementation::Listens::coordinator) {
       auto [listener, address] = listen_at(place.root_address());
@@ -215,7 +219,7 @@ std::vector<Found> Group::start(std::size_t index) {
       place.listener = listener.release();
     }
     const std::unique_ptr<Server> server = implementation.serve(place);
-    barrier("beginning");
+    barrier("beginning", std::max(patience_, kLaunchPatience));
     std::vector<Found> all;
     for (const Phase& phase : phases(shape_.ranks, shape_.most_bytes, shape_.start_alone)) {
       all.push_back(measure(phase, server.get()));

@@ -53,6 +53,7 @@ class Group {
   Group(const Shape& shape, const Implementations& implementations, std::chrono::seconds patience);
   void fork_ranks(const std::vector<std::string>& namespaces);
   void barrier(const std::string& what);
+  void barrier(const std::string& what, std::chrono::seconds patience);
   void look_after(std::chrono::steady_clock::time_point deadline, const std::string& what);
   Found measure(const Phase& phase, Server* server);
   Found sum_up(const Phase& phase, std::int64_t server_cpu_ns, const Counters& counted);
