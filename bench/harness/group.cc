@@ -111,7 +111,7 @@ Group::Group(const Shape& shape, const Implementations& implementations, std::si
   const pid_t process = checked(::fork(), "fork");
   if (process == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::setpgid(0, 0);
+    ::setpgid(0, 0);  // so that it can be ended with all that it started
     ::dup2(STDERR_FILENO, STDOUT_FILENO);
     ::execvp(arguments[0], arguments.data());
     ::_exit(127);
@@ -131,7 +131,7 @@ Group::~Group() {
   }
   SharedRun::forget("/" + run_);
   for (const pid_t process : processes_) {
-    if (!healthy_) ::kill(process, SIGKILL);
+    if (!healthy_) ::kill(launched_ ? -process : process, SIGKILL);
   }
   for (const pid_t process : processes_) ::waitpid(process, nullptr, 0);
   if (home_.open()) ::setns(home_.descriptor(), CLONE_NEWNET);
@@ -237,6 +237,7 @@ bool is_launched_rank(int argument_count, char** arguments) {
 }
 
 int be_launched_rank(int argument_count, char** arguments, const Implementations& implementations) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a rank that waits for the others would outlive its launcher
   const std::vector<std::string> words(arguments + 2, arguments + argument_count);
   Shape shape;
   shape.ranks = std::stoi(words.at(1));

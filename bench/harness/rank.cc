@@ -14,7 +14,9 @@ constexpr std::size_t kKiB = 1024;
 // More repetitions make one of these figures steadier; fewer end sooner where all processes share a few cores.
 constexpr int kCallsOfSmallJobs = 50;
 constexpr int kCalls = 10;
+constexpr int kCallsOfLargeJobs = 3;
 constexpr int kSmallJob = 64;
+constexpr int kLargeJob = 256;
 constexpr int kRoundTrips = 100;
 constexpr std::size_t kPingBytes = 8;
 
@@ -77,14 +79,15 @@ std::string Phase::name() const {
 std::vector<Phase> phases(int ranks, std::size_t most_bytes, bool start_alone) {
   std::vector<Phase> all{{Phase::Kind::start}};
   if (start_alone) return all;
-  const int calls = ranks <= kSmallJob ? kCallsOfSmallJobs : kCalls;
+  const int long_calls = ranks <= kLargeJob ? kCalls : kCallsOfLargeJobs;
+  const int calls = ranks <= kSmallJob ? kCallsOfSmallJobs : long_calls;
   all.push_back({Phase::Kind::barrier, 0, calls});
   for (const std::size_t bytes : {std::size_t{64}, kKiB, 64 * kKiB}) {
     if (bytes * static_cast<std::size_t>(ranks) > most_bytes) continue;
-    all.push_back({Phase::Kind::allgather, bytes, bytes < kKiB ? calls : kCalls});
+    all.push_back({Phase::Kind::allgather, bytes, bytes < kKiB ? calls : long_calls});
   }
   all.push_back({Phase::Kind::broadcast, kKiB, calls});
-  all.push_back({Phase::Kind::broadcast, 64 * kKiB, kCalls});
+  all.push_back({Phase::Kind::broadcast, 64 * kKiB, long_calls});
   if (ranks > 1) all.push_back({Phase::Kind::send_and_receive, kPingBytes, kRoundTrips});
   return all;
 }

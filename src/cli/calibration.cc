@@ -135,7 +135,9 @@ void receive_all(const Descriptor& from, std::size_t bytes) {
 }
 
 Both connect_and_accept(int family) {
-  auto [listener, address] = listen_on(family);
+  auto listening = listen_on(family);
+  auto& listener = listening.first;  // names of their own: clang 14 lets a lambda capture no structured binding
+  auto& address = listening.second;
   Descriptor caller;
   std::vector<Descriptor> kept;
   const Both both = time_both([&] { caller = connect_to(address); },
