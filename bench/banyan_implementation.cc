@@ -1,5 +1,7 @@
 #include "banyan_implementation.hh"
 
+#include <algorithm>
+
 #include <banyan/hierarchical_bootstrap.hpp>
 
 namespace banyan::bench {
@@ -42,7 +44,7 @@ class BanyanJob : public Job {
     options.job_id = place_.id;
     options.secret = place_.secret;
     options.local_rank = place_.rank % place_.ranks_per_host;
-    options.local_size = place_.ranks_per_host;
+    options.local_size = std::min(place_.ranks_per_host, place_.ranks - place_.host() * place_.ranks_per_host);
     options.host_name = options.host_id = "host-" + std::to_string(place_.host());
     if (computed_) {
       for (int host = 0; host < place_.host_count(); ++host) {
@@ -67,7 +69,7 @@ class BanyanImplementation : public Implementation {
   std::string what() const override {
     return computed_ ? "Banyan, with every host in a list (BANYAN_HOSTS)" : "Banyan, through its rendezvous";
   }
-  std::vector<std::string> steps() const override { return {"find a place", "all register", "table"}; }
+  std::vector<std::string> steps() const override { return {"find a place", "until the table comes", "table"}; }
   std::string version() const override { return BANYAN_VERSION_STRING; }
   std::unique_ptr<Job> join(const Place& place) const override { return std::make_unique<BanyanJob>(place, computed_); }
 

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,6 +33,8 @@ namespace {
 using namespace banyan::bench;
 using Clock = std::chrono::steady_clock;
 
+// What every rank tells about itself, as NCCL and its kin do: the size of a socket address, rounded up.
+constexpr std::size_t kBlobBytes = 128;
 // A start that takes longer is repeated this often only.
 constexpr double kLongMs = 10'000;
 constexpr int kRepetitionsOfLong = 3;
@@ -66,6 +69,13 @@ struct Network {
 // Each host has an address of its own, so that all of them may listen at the same port.
 std::string loopback_address(int host) { return fmt::format("127.{}.{}.1", 1 + host / 256, host % 256); }
 
+void write(const std::string& file, const std::string& text) {
+  if (file.empty()) return;
+  std::ofstream output(file);
+  output << text;
+  if (!output.flush()) throw std::runtime_error("cannot write " + file);
+}
+
 class Benchmark {
  public:
   Benchmark(const Settings& settings, Implementations all, std::vector<std::size_t> chosen, Network network)
@@ -83,8 +93,12 @@ class Benchmark {
   void run() {
     const auto begin = Clock::now();
     std::vector<Shape> shapes;
+    std::set<std::pair<int, int>> seen;  // 8 ranks on hosts of 8 are 8 ranks on one host
     for (const int ranks : settings_.ranks) {
-      for (const int ranks_per_host : settings_.ranks_per_host) shapes.push_back(shape_of(ranks, ranks_per_host));
+      for (const int ranks_per_host : settings_.ranks_per_host) {
+        Shape shape = shape_of(ranks, ranks_per_host);
+        if (seen.emplace(ranks, shape.ranks_per_host).second) shapes.push_back(std::move(shape));
+      }
     }
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       // What is left of the time is divided evenly; what small jobs don't need is for larger ones.
@@ -95,8 +109,16 @@ class Benchmark {
         until = Clock::now() + (end - Clock::now()) / static_cast<int>(shapes.size() - i);
       }
       measure(shapes[i], until);
+      write_results();
     }
     show("");
+  }
+
+  // After each number of ranks, so that whatever ends the program leaves what has been measured.
+  void write_results() const {
+    const nlohmann::ordered_json json = results_.json();
+    write(settings_.json, text(json));
+    write(settings_.csv, csv(json));
   }
 
  private:
@@ -154,12 +176,18 @@ class Benchmark {
 
   void measure(const Shape& shape, std::optional<Clock::time_point> until) {
     std::vector<Cell> cells = cells_of(shape);
+    if (cells.empty()) return;
+    std::vector<std::size_t> order(cells.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
     const int repetitions = repetitions_of(shape.ranks);
     for (int round = 0; round < settings_.rounds; ++round) {
       std::unique_ptr<Group> group;
       std::set<std::size_t> known;  // to the processes of this group
       for (int repetition = 0; repetition < repetitions; ++repetition) {
-        for (Cell& cell : cells) {
+        // Another one begins each time, so that none always follows the same.
+        std::ranges::rotate(order, order.begin() + 1);
+        for (const std::size_t place : order) {
+          Cell& cell = cells[place];
           if (cell.over || (cell.is_long && cell.done >= kRepetitionsOfLong)) continue;
           if (until && cell.done > 0 && Clock::now() > *until) continue;
           show(fmt::format("{} ranks{}, repetition {} of {}, {}", shape.ranks,
@@ -198,10 +226,15 @@ class Benchmark {
       const std::chrono::duration<double, std::milli> took = Clock::now() - begin;
       cell.is_long = cell.is_long || took.count() > kLongMs;
       ++cell.done;
-    } catch (const StartFailed& failure) {
+    } catch (const Interrupted&) {
+      group.reset();
+      write_results();
+      throw;
+    } catch (const std::exception& failure) {
       if (!launched) group.reset();
       cell.over = true;
-      if (failure.time_was_up) too_slow_.emplace(cell.index, shape.ranks);
+      const auto* const start_failed = dynamic_cast<const StartFailed*>(&failure);
+      if (start_failed != nullptr && start_failed->time_was_up) too_slow_.emplace(cell.index, shape.ranks);
       show("");
       std::cerr << fmt::format("{} with {} ranks failed: {}\n", implementation.name(), shape.ranks, failure.what());
       results_.gap(implementation.name(), shape.ranks, shape.host_count(),
@@ -262,13 +295,6 @@ void list(const Implementations& all, const std::vector<Missing>& missing) {
   for (const Missing& peer : missing) std::cout << fmt::format("{:24} {}\n", peer.name, peer.reason);
 }
 
-void write(const std::string& file, const std::string& text) {
-  if (file.empty()) return;
-  std::ofstream output(file);
-  output << text;
-  if (!output.flush()) throw std::runtime_error("cannot write " + file);
-}
-
 Settings parse(int argument_count, char** arguments) {
   Settings settings;
   CLI::App app(
@@ -302,10 +328,11 @@ Settings parse(int argument_count, char** arguments) {
   app.add_option("--most-bytes", settings.most_bytes, "an allgather that gives more to each rank is left out")
       ->capture_default_str();
   app.add_flag("--start-only", settings.start_alone, "no barriers, collectives and messages after the start");
-  app.add_option("--timeout", settings.timeout_s, "seconds that one start, or what is called after it, may take")
+  app.add_option("--timeout", settings.timeout_s, "seconds that a start, or the calls of one kind after it, may take")
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
-  app.add_option("--minutes", settings.minutes, "begin no repetition but the first when this time is up; 0: no limit")
+  app.add_option("--minutes", settings.minutes,
+                 "when this time is up, begin no more repetitions, but the first of each; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--network", settings.network,
@@ -344,11 +371,9 @@ int run(const Settings& settings) {
   if (settings.implementations.empty()) {
     for (const Missing& peer : missing) benchmark.missing(peer);
   }
+  heed_interrupts();
   benchmark.run();
-  const nlohmann::ordered_json json = benchmark.json();
-  write(settings.json, text(json));
-  write(settings.csv, csv(json));
-  std::cout << tables(json);
+  std::cout << tables(benchmark.json());
   return 0;
 }
 

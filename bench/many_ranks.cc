@@ -25,7 +25,6 @@
 #include <banyan/hierarchical_bootstrap.hpp>
 
 #include "harness/sockets.hh"
-#include "harness/system.hh"
 
 namespace {
 
@@ -35,6 +34,7 @@ using banyan::Options;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kPatience{120};
+constexpr std::size_t kBlobBytes = 128;
 
 struct Shape {
   int ranks = 4096;
@@ -116,7 +116,7 @@ std::vector<HierarchicalBootstrap> initialised(const Shape& shape) {
 }
 
 std::string bytes_of(std::size_t rank) {
-  std::string bytes(banyan::bench::kBlobBytes, static_cast<char>('a' + rank % 26));
+  std::string bytes(kBlobBytes, static_cast<char>('a' + rank % 26));
   return bytes.replace(0, 8, std::to_string(10'000'000 + rank));
 }
 

@@ -24,11 +24,16 @@ ONE_HOST, SEVERAL_HOSTS = 1, 2
 def looks(results):
     """(name, colour, marker) of each implementation, in the order of LOOKS."""
     names = {result["impl"] for result in results["results"]}
-    return [(name, *LOOKS.get(name, ("#333333", "."))) for name in sorted(names, key=list(LOOKS).index)]
+    return [(name, *look) for name, look in LOOKS.items() if name in names]
+
+
+def warm(result):
+    """The samples that aren't a process's first."""
+    return [value for place, value in enumerate(result["samples"]) if place not in result["first"]]
 
 
 def draw_lines(axes, results, metric, hosts):
-    """Medians of all starts but each process's first, where there are others; quartiles as a band."""
+    """Medians and quartiles of warm starts; of cold ones, dashed, where a launcher makes new processes for each."""
     all_ranks = set()
     for name, colour, marker in looks(results):
         found = of_benchmark(results, name, metric, hosts)
@@ -36,15 +41,16 @@ def draw_lines(axes, results, metric, hosts):
             continue
         ranks = sorted(found)
         all_ranks.update(ranks)
-        samples = [found[n]["samples"][1:] or found[n]["samples"] for n in ranks]
+        samples = [warm(found[n]) or found[n]["samples"] for n in ranks]
+        launched = not any(warm(found[n]) for n in ranks)
         low, middle, high = numpy.transpose([numpy.quantile(of_ranks, (0.25, 0.5, 0.75)) for of_ranks in samples])
         bold = name.startswith("banyan")
-        axes.plot(ranks, middle, "--" if name.startswith("floor") else "-", color=colour, marker=marker,
-                  markersize=5, lw=2 if bold else 1.2, label=name, zorder=3 if bold else 2)
+        axes.plot(ranks, middle, "--" if launched else "-", color=colour, marker=marker,
+                  markersize=5, lw=2 if bold else 1.2, label=f"{name}, cold" if launched else name, zorder=3 if bold else 2)
         axes.fill_between(ranks, low, high, color=colour, alpha=0.15, lw=0)
     if floor := of_benchmark(results, "floor", metric, hosts):
         ranks = sorted(floor)
-        axes.plot(ranks, [TARGET * floor[n]["median"] for n in ranks], ":", color="#000000", lw=1,
+        axes.plot(ranks, [TARGET * numpy.median(warm(floor[n]) or floor[n]["samples"]) for n in ranks], ":", color="#000000", lw=1,
                   label=f"target: {TARGET} x floor")
     make_log_log(axes, sorted(all_ranks))
 

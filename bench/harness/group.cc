@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <random>
 #include <sstream>
+#include <thread>
 
 #include "sockets.hh"
 
@@ -21,6 +23,10 @@ namespace {
 
 // Until processes are there; it is not measured.
 constexpr std::chrono::seconds kLaunchPatience{120};
+// Of a launcher, after its ranks have ended or it has been told to end them.
+constexpr std::chrono::milliseconds kGlance{20};
+constexpr int kGlancesAtEnd = 250;
+volatile std::sig_atomic_t interrupted = 0;
 constexpr const char* kLaunched = "--be-rank-of";
 // What each launched rank finds out about itself: Open MPI, PMIx's own launcher and MPICH.
 constexpr std::array kRankVariables{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
@@ -60,7 +66,7 @@ Group::Group(const Shape& shape, const Implementations& implementations, std::ch
       implementations_(implementations),
       patience_(patience),
       run_(random_name()),
-      shared_(shape.ranks + 1, "/" + run_) {}
+      shared_(shape.ranks + 1, "/" + run_, SharedRun::Access::make) {}
 
 Group::Group(const Shape& shape, const Implementations& implementations, const std::vector<std::string>& namespaces,
              std::chrono::seconds patience)
@@ -96,6 +102,7 @@ void Group::fork_ranks(const std::vector<std::string>& namespaces) {
     home_ = Socket(checked(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), "/proc/self/ns/net"));
     enter(namespaces.front());
   }
+  healthy_ = true;
 }
 
 Group::Group(const Shape& shape, const Implementations& implementations, std::size_t implementation,
@@ -118,6 +125,7 @@ Group::Group(const Shape& shape, const Implementations& implementations, std::si
   }
   processes_.push_back(process);
   of_network_.push_back(::getpid());
+  healthy_ = true;
 }
 
 Group::~Group() {
@@ -129,15 +137,31 @@ Group::~Group() {
       healthy_ = false;
     }
   }
+  for (const pid_t process : processes_) end(process);
   SharedRun::forget("/" + run_);
-  for (const pid_t process : processes_) {
-    if (!healthy_) ::kill(launched_ ? -process : process, SIGKILL);
-  }
-  for (const pid_t process : processes_) ::waitpid(process, nullptr, 0);
   if (home_.open()) ::setns(home_.descriptor(), CLONE_NEWNET);
 }
 
+// A rank has been told to quit, or is not needed any more. A launcher tidies up after its ranks if it is asked to.
+void Group::end(pid_t process) {
+  if (launched_) {
+    if (!healthy_) ::kill(process, SIGTERM);
+    for (int glance = 0; glance < kGlancesAtEnd; ++glance) {
+      if (::waitpid(process, nullptr, WNOHANG) == process) return;
+      std::this_thread::sleep_for(kGlance);
+    }
+    ::kill(-process, SIGKILL);
+  }
+  if (!healthy_) ::kill(process, SIGKILL);
+  ::waitpid(process, nullptr, 0);
+}
+
+void heed_interrupts() {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+}
+
 void Group::look_after(std::chrono::steady_clock::time_point deadline, const std::string& what) {
+  if (interrupted != 0) throw Interrupted();
   const std::string where = " (" + what + ")";
   int status = 0;
   const auto dead = std::ranges::find_if(processes_, [&](pid_t process) {
@@ -167,14 +191,15 @@ void Group::barrier(const std::string& what, std::chrono::seconds patience) {
   shared_.barrier([&] { look_after(deadline, what); });
 }
 
-Found Group::measure(const Phase& phase, Server* server) {
+Found Group::measure(const Phase& phase, Server* server, const Counters& before) {
   const std::int64_t server_cpu = server == nullptr ? 0 : server->cpu_ns();
-  const Counters before = counters(of_network_);
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   shared_.measure(
       shared_.coordinator(),
       [&] {
-        if (server != nullptr && phase.kind == Phase::Kind::start) server->serve();
+        if (server != nullptr && phase.kind == Phase::Kind::start) {
+          server->serve([&] { look_after(deadline, phase.name()); });
+        }
       },
       [&] { look_after(deadline, phase.name()); });
   barrier(phase.name());
@@ -214,15 +239,17 @@ std::vector<Found> Group::start(std::size_t index) {
     barrier("beginning", std::max(patience_, kLaunchPatience));
     Place place = place_of(shape_, 0, run_, shared_.command());
     if (implementation.listens() == Implementation::Listens::coordinator) {
-      auto [listener, address] = listen_at(place.root_address());
+      auto [listener, address] = listen_at_quiet_port(place.root_address());
       shared_.port() = place.port = address.port;
       place.listener = listener.release();
     }
     const std::unique_ptr<Server> server = implementation.serve(place);
+    for (int i = 0; i < 2; ++i) barrier("beginning", std::max(patience_, kLaunchPatience));
+    const Counters before = counters(of_network_);
     barrier("beginning", std::max(patience_, kLaunchPatience));
     std::vector<Found> all;
     for (const Phase& phase : phases(shape_.ranks, shape_.most_bytes, shape_.start_alone)) {
-      all.push_back(measure(phase, server.get()));
+      all.push_back(measure(phase, server.get(), before));
     }
     barrier("end");
     return all;
@@ -254,7 +281,7 @@ int be_launched_rank(int argument_count, char** arguments, const Implementations
     std::cerr << "the launcher does not say which rank this is" << std::endl;
     return EXIT_FAILURE;
   }
-  SharedRun shared(shape.ranks + 1, "/" + words.at(0));
+  SharedRun shared(shape.ranks + 1, "/" + words.at(0), SharedRun::Access::find);
   be_rank(shared, shape, words.at(0), rank, implementations);
   return EXIT_SUCCESS;
 }

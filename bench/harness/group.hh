@@ -22,6 +22,13 @@ struct StartFailed : std::runtime_error {
   bool time_was_up;
 };
 
+// The user has had enough (SIGINT, SIGTERM): what has been measured is still of use.
+struct Interrupted : std::runtime_error {
+  Interrupted() : std::runtime_error("interrupted") {}
+};
+// From now on such a signal ends what is waited for by Interrupted.
+void heed_interrupts();
+
 // Of one phase.
 struct Found {
   Phase phase;
@@ -54,8 +61,9 @@ class Group {
   void fork_ranks(const std::vector<std::string>& namespaces);
   void barrier(const std::string& what);
   void barrier(const std::string& what, std::chrono::seconds patience);
+  void end(pid_t process);
   void look_after(std::chrono::steady_clock::time_point deadline, const std::string& what);
-  Found measure(const Phase& phase, Server* server);
+  Found measure(const Phase& phase, Server* server, const Counters& before);
   Found sum_up(const Phase& phase, std::int64_t server_cpu_ns, const Counters& counted);
 
   const Shape shape_;
@@ -67,7 +75,7 @@ class Group {
   std::vector<pid_t> of_network_;  // one in each network namespace
   Socket home_;                    // the coordinator's own network namespace, when it has left it
   bool launched_ = false;
-  bool healthy_ = true;
+  bool healthy_ = false;  // all processes are there and in step
 };
 
 // What the program of a launched implementation, its only one, does with the arguments that Group has given it: it is

@@ -4,10 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace banyan::bench {
@@ -37,7 +37,7 @@ struct NotOffered : std::runtime_error {
   NotOffered() : std::runtime_error("not offered") {}
 };
 
-// One rank's part in one job. Its end closes every connection. All waits are for the kernel; nobody spins.
+// One rank's part in one job. Its end closes every connection. Ours wait for the kernel; some peers spin.
 class Job {
  public:
   Job() = default;
@@ -68,8 +68,9 @@ class Server {
   Server& operator=(const Server&) = delete;
   virtual ~Server() = default;
 
-  // While the ranks start; returns when they have been served.
-  virtual void serve() {}
+  // While the ranks start; returns when they have been served. `look_after` is called several times a second, and
+  // throws when there is no point in waiting.
+  virtual void serve(const std::function<void()>& /*look_after*/) {}
   // CPU time until now of processes other than the coordinator.
   virtual std::int64_t cpu_ns() { return 0; }
 };

@@ -1,11 +1,10 @@
 #include "rank.hh"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 
 #include "sockets.hh"
-#include "system.hh"
 
 namespace banyan::bench {
 namespace {
@@ -30,36 +29,120 @@ void expect(bool right, const char* what) {
   if (!right) throw std::runtime_error(std::string("wrong result of ") + what);
 }
 
-// Between the first rank and the last.
-void ping_pong(Job& job, const Place& place, const Phase& phase) {
-  const int last = place.ranks - 1;
-  if (place.rank != 0 && place.rank != last) return;
-  std::string bytes(phase.bytes, 'p');
-  for (int i = 0; i < phase.times; ++i) {
-    if (place.rank == 0) job.send(last, bytes);
-    if (place.rank == 0) job.receive(last, bytes);
-    if (place.rank == last) job.receive(0, bytes);
-    if (place.rank == last) job.send(0, bytes);
+// The calls of one phase. What they send is made before the time begins, and what has come is checked after its end.
+class Calls {
+ public:
+  Calls(Job& job, const Place& place, const Phase& phase)
+      : job_(job), place_(place), phase_(phase), own_(blob_of(place.rank, phase.bytes)) {
+    came_ = phase.kind == Phase::Kind::broadcast && place.rank != 0 ? std::string(phase.bytes, '\0') : own_;
+  }
+
+  void call(int times) {
+    for (int i = 0; i < times; ++i) {
+      switch (phase_.kind) {
+        case Phase::Kind::start: break;
+        case Phase::Kind::barrier: job_.barrier(); break;
+        case Phase::Kind::allgather: came_ = job_.allgather(own_); break;
+        case Phase::Kind::broadcast: job_.broadcast(came_, 0); break;
+        case Phase::Kind::send_and_receive: ping_pong(); break;
+      }
+    }
+  }
+  void check() {
+    if (phase_.kind == Phase::Kind::broadcast) expect(came_ == blob_of(0, phase_.bytes), "broadcast");
+    if (phase_.kind == Phase::Kind::send_and_receive && plays())
+      expect(came_ == blob_of(other(), phase_.bytes), "receive");
+    if (phase_.kind != Phase::Kind::allgather) return;
+    expect(came_.size() == phase_.bytes * static_cast<std::size_t>(place_.ranks), "allgather");
+    for (const int rank :
+         {place_.rank, (place_.rank + 1) % place_.ranks, (place_.rank + place_.ranks / 2) % place_.ranks}) {
+      const std::size_t begin = static_cast<std::size_t>(rank) * phase_.bytes;
+      expect(came_.compare(begin, phase_.bytes, blob_of(rank, phase_.bytes)) == 0, "allgather");
+    }
+  }
+
+ private:
+  // Between the first rank and the last.
+  int other() const { return place_.rank == 0 ? place_.ranks - 1 : 0; }
+  bool plays() const { return place_.rank == 0 || place_.rank == place_.ranks - 1; }
+  void ping_pong() {
+    if (!plays()) return;
+    if (place_.rank == 0) job_.send(other(), own_);
+    job_.receive(other(), came_);
+    if (place_.rank != 0) job_.send(other(), own_);
+  }
+
+  Job& job_;
+  const Place& place_;
+  const Phase phase_;
+  const std::string own_;
+  std::string came_;
+};
+
+// False: the implementation does not offer it.
+bool measure_calls(SharedRun& shared, Job& job, const Place& place, const Phase& phase) {
+  Calls calls(job, place, phase);
+  bool offered = true;
+  try {
+    calls.call(1);  // what only the first one does, such as making connections, does not count
+  } catch (const NotOffered&) {
+    offered = false;
+  }
+  shared.measure(place.rank, [&] {
+    if (offered) calls.call(phase.times);
+  });
+  if (offered) calls.check();
+  return offered;
+}
+
+void measure_start(SharedRun& shared, Job& job, const Place& place) {
+  const std::string blob = blob_of(place.rank, place.blob_bytes);
+  shared.measure(place.rank, [&] { job.start(blob); });
+  std::ranges::copy(job.steps_ms(), shared.sample(place.rank).steps_ms.begin());
+  for (int rank = 0; rank < place.ranks; ++rank) {
+    expect(job.blob_of(rank) == blob_of(rank, place.blob_bytes), "start");
   }
 }
 
-void call(Job& job, const Place& place, const Phase& phase) {
-  if (phase.kind == Phase::Kind::send_and_receive) return ping_pong(job, place, phase);
-  const std::string own = blob_of(place.rank, phase.bytes);
-  for (int i = 0; i < phase.times; ++i) {
-    if (phase.kind == Phase::Kind::barrier) {
-      job.barrier();
-    } else if (phase.kind == Phase::Kind::allgather) {
-      const std::string all = job.allgather(own);
-      expect(all.size() == own.size() * static_cast<std::size_t>(place.ranks) &&
-                 all.compare(static_cast<std::size_t>(place.rank) * own.size(), own.size(), own) == 0,
-             "allgather");
-    } else {
-      std::string bytes = place.rank == 0 ? own : std::string(own.size(), '\0');
-      job.broadcast(bytes, 0);
-      expect(bytes == blob_of(0, phase.bytes), "broadcast");
+void measure_phases(SharedRun& shared, const Shape& shape, Job& job, const Place& place) {
+  for (const Phase& phase : phases(shape.ranks, shape.most_bytes, shape.start_alone)) {
+    if (phase.kind == Phase::Kind::start) {
+      measure_start(shared, job, place);
+    } else if (!measure_calls(shared, job, place, phase)) {
+      shared.sample(place.rank).ms = -1;
     }
+    shared.barrier();  // the coordinator reads the samples
+    shared.barrier();
   }
+}
+
+// Says why, and ends the process at once: the end of a job could wait for others, who wait for this rank.
+[[noreturn]] void give_up(SharedRun& shared, int rank, const std::exception& error) {
+  shared.fail(rank, error.what());
+  std::_Exit(EXIT_FAILURE);
+}
+
+// One start, as it is told by the command in shared memory.
+void perform(SharedRun& shared, const Shape& shape, const std::string& run, int rank,
+             const Implementation& implementation) {
+  Place place = place_of(shape, rank, run, shared.command());
+  if (rank == 0 && implementation.listens() == Implementation::Listens::rank_0) {
+    auto [listener, address] = listen_at_quiet_port(place.root_address());
+    shared.port() = address.port;
+    place.listener = listener.release();
+  }
+  shared.barrier();
+  place.port = shared.port();
+  std::unique_ptr<Job> job = implementation.join(place);
+  shared.barrier();  // what joining took is not counted
+  shared.barrier();
+  try {
+    measure_phases(shared, shape, *job, place);
+  } catch (const std::exception& error) {
+    give_up(shared, rank, error);
+  }
+  job.reset();
+  shared.barrier();
 }
 
 }  // namespace
@@ -104,41 +187,6 @@ Place place_of(const Shape& shape, int rank, const std::string& run, const Comma
   return place;
 }
 
-void perform(SharedRun& shared, const Shape& shape, const std::string& run, int rank,
-             const Implementation& implementation) {
-  Place place = place_of(shape, rank, run, shared.command());
-  if (rank == 0 && implementation.listens() == Implementation::Listens::rank_0) {
-    auto [listener, address] = listen_at(place.root_address());
-    shared.port() = address.port;
-    place.listener = listener.release();
-  }
-  shared.barrier();
-  place.port = shared.port();
-  std::unique_ptr<Job> job = implementation.join(place);
-  for (const Phase& phase : phases(shape.ranks, shape.most_bytes, shape.start_alone)) {
-    bool offered = true;
-    shared.measure(rank, [&] {
-      if (phase.kind == Phase::Kind::start) return job->start(blob_of(rank, shape.blob_bytes));
-      try {
-        call(*job, place, phase);
-      } catch (const NotOffered&) {
-        offered = false;
-      }
-    });
-    if (!offered) shared.sample(rank).ms = -1;
-    if (phase.kind == Phase::Kind::start) {
-      std::ranges::copy(job->steps_ms(), shared.sample(rank).steps_ms.begin());
-      for (int other = 0; other < shape.ranks; ++other) {
-        expect(job->blob_of(other) == blob_of(other, shape.blob_bytes), "start");
-      }
-    }
-    shared.barrier();  // the coordinator reads the samples
-    shared.barrier();
-  }
-  job.reset();
-  shared.barrier();
-}
-
 void be_rank(SharedRun& shared, const Shape& shape, const std::string& run, int rank,
              const Implementations& implementations) {
   try {
@@ -149,8 +197,7 @@ void be_rank(SharedRun& shared, const Shape& shape, const std::string& run, int 
       perform(shared, shape, run, rank, *implementations.at(command.implementation));
     }
   } catch (const std::exception& error) {
-    shared.fail(rank, error.what());
-    std::_Exit(EXIT_FAILURE);
+    give_up(shared, rank, error);
   }
 }
 

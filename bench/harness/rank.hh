@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,8 +42,5 @@ Place place_of(const Shape& shape, int rank, const std::string& run, const Comma
 // A rank: until it is told to quit. Failures go to the shared memory and end the process.
 void be_rank(SharedRun& shared, const Shape& shape, const std::string& run, int rank,
              const Implementations& implementations);
-// One start, as it is told by the command in shared memory.
-void perform(SharedRun& shared, const Shape& shape, const std::string& run, int rank,
-             const Implementation& implementation);
 
 }  // namespace banyan::bench

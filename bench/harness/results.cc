@@ -6,8 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <set>
-#include <thread>
+#include <optional>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -22,6 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kColdStart = "cold start";
+constexpr const char* kMemory = "memory of the start";
 constexpr const char* kFloors[] = {"floor", "floor-tcp"};
 
 std::string after_colon(const std::string& path, const std::string& key) {
@@ -43,12 +43,16 @@ double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
 // The results of one number of ranks and hosts.
 using Block = std::vector<Json>;
 
-std::vector<std::pair<std::pair<int, int>, Block>> blocks(const Json& json) {
-  std::map<std::pair<int, int>, Block> found;
+std::vector<Block> blocks(const Json& json) {
+  std::map<std::pair<int, std::pair<int, int>>, Block> found;  // one host first, then by ranks of each
   for (const Json& result : json.at("results")) {
-    found[{result.at("hosts").get<int>() == 1 ? 0 : 1, result.at("ranks").get<int>()}].push_back(result);
+    const int hosts = result.at("hosts");
+    const int ranks = result.at("ranks");
+    found[{hosts == 1 ? 0 : ranks / hosts, {ranks, hosts}}].push_back(result);
   }
-  return {found.begin(), found.end()};
+  std::vector<Block> all;
+  for (auto& [shape, block] : found) all.push_back(std::move(block));
+  return all;
 }
 
 const Json* find(const Block& block, const std::string& implementation, const std::string& metric) {
@@ -58,58 +62,82 @@ const Json* find(const Block& block, const std::string& implementation, const st
   return nullptr;
 }
 
-// Without first starts where there are others.
-double middle(const Json& result) {
-  return result.contains("without_first") ? result.at("without_first").at("median").get<double>()
-                                          : result.at("median").get<double>();
+// Those samples that are first starts, or those that are not.
+std::vector<double> select(const std::vector<double>& samples, const std::vector<std::size_t>& firsts, bool first) {
+  std::vector<double> selected;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if ((std::ranges::find(firsts, i) != firsts.end()) == first) selected.push_back(samples[i]);
+  }
+  return selected;
+}
+
+// The samples that a column is about: cold starts for "cold start" and memory, whose growth a later start does not
+// show; warm ones for all other figures, so that starts of new processes are not set beside starts of old ones.
+std::vector<double> samples_of(const Json& result) {
+  const std::string metric = result.at("metric");
+  const auto samples = result.at("samples").get<std::vector<double>>();
+  if (metric == kColdStart) return samples;
+  return select(samples, result.at("first").get<std::vector<std::size_t>>(), metric == kMemory);
+}
+
+// None: there are none of that kind.
+std::optional<Statistics> statistics_of(const Json* result) {
+  if (result == nullptr) return std::nullopt;
+  std::vector<double> samples = samples_of(*result);
+  // What follows a start is the same whether it was a first one.
+  if (samples.empty() && result->at("unit") != "ms" && result->at("metric") != kMemory)
+    samples = result->at("samples").get<std::vector<double>>();
+  if (samples.empty()) return std::nullopt;
+  return statistics(std::move(samples));
 }
 
 std::string cell(const Block& block, const std::string& implementation, const std::string& metric, const char* form) {
-  const Json* const result = find(block, implementation, metric);
-  return result == nullptr ? "" : fmt::format(fmt::runtime(form), middle(*result));
+  const auto found = statistics_of(find(block, implementation, metric));
+  return found ? fmt::format(fmt::runtime(form), found->median) : "";
 }
 
 std::string ratio(const Block& block, const std::string& implementation, const std::string& other,
                   const std::string& metric) {
-  const Json* const result = find(block, implementation, metric);
-  const Json* const base = find(block, other, metric);
-  if (result == nullptr || base == nullptr || implementation == other || middle(*base) <= 0) return "";
-  return fmt::format("{:.2f}", middle(*result) / middle(*base));
+  const auto found = statistics_of(find(block, implementation, metric));
+  const auto base = statistics_of(find(block, other, metric));
+  if (!found || !base || implementation == other || base->median <= 0) return "";
+  return fmt::format("{:.2f}", found->median / base->median);
 }
 
-std::vector<std::string> names(const Block& block) {
+// In the order of `implementations`, not in that in which they were measured.
+std::vector<std::string> names(const Json& json, const Block& block) {
   std::vector<std::string> all;
-  std::set<std::string> seen;
-  for (const Json& result : block) {
-    if (seen.insert(result.at("impl")).second) all.push_back(result.at("impl"));
+  for (const auto& [name, description] : json.at("implementations").items()) {
+    if (std::ranges::any_of(block, [&](const Json& result) { return result.at("impl") == name; })) all.push_back(name);
   }
   return all;
 }
 
-std::string starts_table(const Block& block) {
+std::string starts_table(const Json& json, const Block& block) {
   std::string floor = kFloors[0];
   if (find(block, floor, "start") == nullptr) floor = kFloors[1];
   std::string table = fmt::format(
-      "| | start, ms: median | p99 | min - max | x {0} | x banyan | cold, ms | x {0} | CPU us per rank | x {0} | "
+      "| | start, ms: median | quartiles | min - max | x {0} | x banyan | cold, ms | x {0} | x banyan | CPU us per "
+      "rank | "
       "busiest process, us | TCP | Unix | MiB |\n|---|{1}\n",
       floor, "---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
-  for (const std::string& name : names(block)) {
-    const Json* const start = find(block, name, "start");
-    if (start == nullptr) continue;
-    const Json& s = start->contains("without_first") ? start->at("without_first") : *start;
-    table += fmt::format(
-        "| {} | {:.2f} | {:.2f} | {:.2f} - {:.2f} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", name,
-        s.at("median").get<double>(), s.at("p99").get<double>(), s.at("min").get<double>(), s.at("max").get<double>(),
-        ratio(block, name, floor, "start"), ratio(block, name, "banyan", "start"),
-        cell(block, name, kColdStart, "{:.2f}"), ratio(block, name, floor, kColdStart),
-        cell(block, name, "start CPU per rank", "{:.0f}"), ratio(block, name, floor, "start CPU per rank"),
-        cell(block, name, "start CPU, busiest process", "{:.0f}"), cell(block, name, "TCP connections", "{:.0f}"),
-        cell(block, name, "Unix connections", "{:.0f}"), cell(block, name, "memory of the start", "{:.1f}"));
+  for (const std::string& name : names(json, block)) {
+    const auto start = statistics_of(find(block, name, "start"));
+    const std::string times = start ? fmt::format("{:.2f} | {:.2f} - {:.2f} | {:.2f} - {:.2f}", start->median,
+                                                  start->lower_quartile, start->upper_quartile, start->min, start->max)
+                                    : " | | ";
+    table += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", name, times,
+                         ratio(block, name, floor, "start"), ratio(block, name, "banyan", "start"),
+                         cell(block, name, kColdStart, "{:.2f}"), ratio(block, name, floor, kColdStart),
+                         ratio(block, name, "banyan", kColdStart), cell(block, name, "start CPU per rank", "{:.0f}"),
+                         cell(block, name, "start CPU, busiest process", "{:.0f}"),
+                         cell(block, name, "TCP connections", "{:.0f}"),
+                         cell(block, name, "Unix connections", "{:.0f}"), cell(block, name, kMemory, "{:.1f}"));
   }
   return table;
 }
 
-std::string calls_table(const Block& block) {
+std::string calls_table(const Json& json, const Block& block) {
   std::vector<std::string> metrics;
   for (const Json& result : block) {
     const std::string metric = result.at("metric");
@@ -124,7 +152,7 @@ std::string calls_table(const Block& block) {
     line += "---:|";
   }
   table += "\n" + line + "\n";
-  for (const std::string& name : names(block)) {
+  for (const std::string& name : names(json, block)) {
     std::string row = "| " + name + " |";
     bool any = false;
     for (const std::string& metric : metrics) {
@@ -160,8 +188,8 @@ void Results::add(const Key& key, const std::string& unit, double value, bool fi
     order_.push_back(key);
     at->second.unit = unit;
   }
+  if (first) at->second.first.push_back(at->second.samples.size());
   at->second.samples.push_back(rounded(value));
-  if (!first) at->second.without_first.push_back(rounded(value));
 }
 
 void Results::add(const Implementation& implementation, const Shape& shape, const std::vector<Found>& found,
@@ -181,7 +209,7 @@ void Results::add(const Implementation& implementation, const Shape& shape, cons
     if (first) put(kColdStart, "ms", one.slowest_ms);
     put("start CPU per rank", "us", one.cpu_us / shape.ranks);
     put("start CPU, busiest process", "us", one.cpu_us_busiest);
-    put("memory of the start", "MiB", static_cast<double>(one.memory_kib) / 1024);
+    put(kMemory, "MiB", static_cast<double>(one.memory_kib) / 1024);
     put("TCP connections", "connections", static_cast<double>(one.counted.tcp_connections));
     put("Unix connections", "connections", static_cast<double>(one.counted.unix_connections));
     double rest = one.slowest_ms;
@@ -204,7 +232,10 @@ Json Results::json() const {
         {"impl", implementation}, {"ranks", ranks}, {"hosts", hosts}, {"metric", metric}, {"unit", series.unit}};
     result.update(json_of(statistics(series.samples)));
     result["samples"] = series.samples;
-    if (!series.without_first.empty()) result["without_first"] = json_of(statistics(series.without_first));
+    if (metric != kColdStart) result["first"] = series.first;
+    if (const std::vector<double> warm = select(series.samples, series.first, false); !warm.empty()) {
+      result["without_first"] = json_of(statistics(warm));
+    }
     json["results"].push_back(std::move(result));
   }
   return json;
@@ -265,11 +296,11 @@ std::string tables(const Json& json) {
                        value.is_string() ? value.get<std::string>() : value.dump());
   }
   all += "\n";
-  for (const auto& [shape, block] : blocks(json)) {
+  for (const Block& block : blocks(json)) {
     const int hosts = block.front().at("hosts");
-    all += fmt::format("\n**{} ranks{}**\n\n{}", shape.second, hosts == 1 ? "" : fmt::format(" on {} hosts", hosts),
-                       starts_table(block));
-    if (const std::string calls = calls_table(block); !calls.empty()) all += "\n" + calls;
+    all += fmt::format("\n**{} ranks{}**\n\n{}", block.front().at("ranks").get<int>(),
+                       hosts == 1 ? "" : fmt::format(" on {} hosts", hosts), starts_table(json, block));
+    if (const std::string calls = calls_table(json, block); !calls.empty()) all += "\n" + calls;
   }
   if (!json.at("gaps").empty()) all += "\nNot measured, or not as often as asked for:\n\n";
   for (const Json& gap : json.at("gaps")) {

@@ -3,9 +3,10 @@
 //   {"machine": {...}, "settings": {...}, "implementations": {NAME: {"what", "version"}},
 //    "gaps": [{"impl", "ranks", "hosts", "reason"}],      why there are no figures, or fewer than asked for
 //    "results": [{"impl", "ranks", "hosts", "metric", "unit", "min", "max", "mean", "median", "p99", "stddev",
-//                 "samples": [...], "without_first": {"min", ..., "stddev"}}]}
+//                 "samples": [...], "first": [...], "without_first": {"min", ..., "stddev"}}]}
 //
-// `without_first` leaves out each process's first start of that implementation; "cold start" is those alone.
+// `first` are the places in `samples` of each process's first start of that implementation, `without_first` leaves them
+// out, and "cold start" is those alone. Where a launcher starts the ranks, every start is a first one.
 #pragma once
 
 #include <map>
@@ -35,7 +36,7 @@ class Results {
   struct Series {
     std::string unit;
     std::vector<double> samples;
-    std::vector<double> without_first;
+    std::vector<std::size_t> first;  // places in samples
   };
   using Key = std::tuple<std::string, int, int, std::string>;  // implementation, ranks, hosts, metric
 

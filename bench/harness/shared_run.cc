@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <stdexcept>
@@ -45,11 +46,12 @@ void forget_peak() {
 
 }  // namespace
 
-SharedRun::SharedRun(int processes, const std::string& name) : processes_(processes) {
+SharedRun::SharedRun(int processes, const std::string& name, Access access) : processes_(processes) {
   static_assert(sizeof(Head) <= kHeadBytes && std::atomic<std::uint32_t>::is_always_lock_free);
-  // New memory is all zeros, which is a valid beginning; so nobody has to be the first to write.
-  const int file = checked(::shm_open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "shm_open");
-  checked(::ftruncate(file, static_cast<off_t>(size())), "ftruncate");
+  // New memory is all zeros, which is a valid beginning.
+  const int file = checked(
+      ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC | (access == Access::make ? O_CREAT | O_EXCL : 0), 0600), "shm_open");
+  if (access == Access::make) checked(::ftruncate(file, static_cast<off_t>(size())), "ftruncate");
   void* const memory = ::mmap(nullptr, size(), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   ::close(file);
   if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -32,16 +31,15 @@ struct Command {
   Kind kind = Kind::quit;
   std::uint32_t implementation = 0;  // place in the list that the coordinator and its ranks have in common
   std::uint32_t number = 0;          // of the start; no two have the same
-  std::uint32_t reserved = 0;
 };
 
 class SharedRun {
  public:
   static constexpr std::size_t kTextBytes = 480;
 
-  // For processes that know each other by this name alone. The first one makes the memory; forget() takes the name
-  // away.
-  SharedRun(int processes, const std::string& name);
+  // The coordinator makes the memory, others find it by its name; forget() takes the name away.
+  enum class Access : std::uint8_t { make, find };
+  SharedRun(int processes, const std::string& name, Access access);
   static void forget(const std::string& name);
   SharedRun(const SharedRun&) = delete;
   SharedRun& operator=(const SharedRun&) = delete;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <random>
 #include <stdexcept>
 
 #include "system.hh"
@@ -26,6 +27,8 @@ sockaddr_in system_address(const Address& address) {
 
 [[noreturn]] void peer_left() { throw std::runtime_error("a peer closed its connection"); }
 
+constexpr int kFirstQuietPort = 20'000;
+constexpr int kLastQuietPort = 29'999;
 // A socket takes as much without its reader's help, so that a plain send can't wait for a neighbour that also sends.
 constexpr std::size_t kFitsIntoSocket = std::size_t{16} * 1024;
 
@@ -78,16 +81,36 @@ Address address_of(const std::string& ip, int port) {
   return address;
 }
 
-std::pair<Socket, Address> listen_at(const std::string& ip) {
-  Address address = address_of(ip, 0);
+namespace {
+
+// Not open: the port is taken.
+std::pair<Socket, Address> try_to_listen(Address address) {
   sockaddr_in in = system_address(address);
   socklen_t length = sizeof(in);
   Socket listener(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  checked(::bind(listener.descriptor(), reinterpret_cast<sockaddr*>(&in), length), "bind");
+  const int bound = ::bind(listener.descriptor(), reinterpret_cast<sockaddr*>(&in), length);
+  if (bound < 0 && errno == EADDRINUSE) return {};
+  checked(bound, "bind");
   checked(::listen(listener.descriptor(), SOMAXCONN), "listen");
   checked(::getsockname(listener.descriptor(), reinterpret_cast<sockaddr*>(&in), &length), "getsockname");
   address.port = ntohs(in.sin_port);
   return {std::move(listener), address};
+}
+
+}  // namespace
+
+std::pair<Socket, Address> listen_at(const std::string& ip) {
+  auto found = try_to_listen(address_of(ip, 0));
+  if (!found.first.open()) throw std::runtime_error("no port is free");
+  return found;
+}
+
+std::pair<Socket, Address> listen_at_quiet_port(const std::string& ip) {
+  std::random_device random;
+  for (;;) {
+    const int port = kFirstQuietPort + static_cast<int>(random() % (kLastQuietPort - kFirstQuietPort + 1));
+    if (auto found = try_to_listen(address_of(ip, port)); found.first.open()) return found;
+  }
 }
 
 void send_without_delay(int descriptor) {

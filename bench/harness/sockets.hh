@@ -55,6 +55,8 @@ struct Address {
 Address address_of(const std::string& ip, int port);
 // At a port that the system chooses.
 std::pair<Socket, Address> listen_at(const std::string& ip);
+// At a free port that the system gives to no client by itself: who closes the socket can bind the port anew.
+std::pair<Socket, Address> listen_at_quiet_port(const std::string& ip);
 void send_without_delay(int descriptor);
 Socket accept_from(const Socket& listener);
 Socket connect_to(const Address& address);

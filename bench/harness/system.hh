@@ -1,20 +1,12 @@
 // What the benchmarks ask the operating system for.
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <system_error>
-#include <utility>
 
 namespace banyan::bench {
-
-// What every rank tells about itself, as NCCL and its kin do: the size of a socket address, rounded up.
-constexpr std::size_t kBlobBytes = 128;
 
 template <typename Result>
 Result checked(Result result, const char* what) {

@@ -73,6 +73,7 @@ class Benchmark(unittest.TestCase):
             for key, value in expected.items():
                 self.assertAlmostEqual(result[key], value, delta=1e-6 + abs(value) * 1e-9, msg=(result["metric"], key))
             if "without_first" in result:
+                self.assertEqual(result["first"], [0])
                 self.assertAlmostEqual(result["without_first"]["median"], statistics.median(samples[1:]))
 
     def test_every_step_is_a_part_of_the_start(self):
