@@ -87,3 +87,5 @@ class Relay:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
+        self.network.close()

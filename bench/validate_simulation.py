@@ -2,7 +2,7 @@
 """Holds the simulation against real jobs on this machine: cold starts of N processes, measured and simulated.
 
 The costs are measured first, by `banyan calibrate`. Then, round after round, real jobs start: as one host, and as hosts of 8
-ranks each (`--ranks-per-host 8`, over TCP); and, as root, with distance between the hosts: each is a network namespace, and
+ranks each (over TCP); and, as root, with distance between the hosts: each is a network namespace, and
 `delaying_relay` is the network between them. The simulation gets as many cores as this machine has, no limit of bandwidth,
 and as distance what a packet takes through the relay, measured. A ratio above 1 means that the simulation is slower.
 
@@ -58,7 +58,7 @@ def new_shape(ranks, ranks_per_host, join="rendezvous", latency_us=0, one_way_us
 
 
 def near_shapes(ranks_list):
-    """Hosts that are no distance apart, by `banyan run`."""
+    """Hosts that are no distance apart."""
     return [new_shape(ranks, ranks_per_host) for ranks in ranks_list
             for ranks_per_host in dict.fromkeys((ranks, min(NEAR_RANKS, ranks)))]
 

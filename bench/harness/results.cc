@@ -34,11 +34,12 @@ std::string after_colon(const std::string& path, const std::string& key) {
   return "unknown";
 }
 
-Json json_of(const Statistics& s) {
-  return {{"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"median", s.median}, {"p99", s.p99}, {"stddev", s.stddev}};
-}
-
 double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
+
+Json json_of(const Statistics& s) {
+  return {{"min", rounded(s.min)},       {"max", rounded(s.max)}, {"mean", rounded(s.mean)},
+          {"median", rounded(s.median)}, {"p99", rounded(s.p99)}, {"stddev", rounded(s.stddev)}};
+}
 
 // The results of one number of ranks and hosts.
 using Block = std::vector<Json>;
