@@ -50,7 +50,7 @@ struct Settings {
   int rounds = 1;
   std::size_t blob_bytes = kBlobBytes;
   std::size_t most_bytes = std::size_t{8} * 1024 * 1024;
-  bool start_alone = false;
+  int repetitions_with_calls = 3;
   int timeout_s = 60;
   double minutes = 0;  // 0: as long as it takes
   std::string network;
@@ -150,7 +150,6 @@ class Benchmark {
     shape.ranks_per_host = ranks_per_host == 0 ? ranks : std::min(ranks_per_host, ranks);
     shape.blob_bytes = settings_.blob_bytes;
     shape.most_bytes = settings_.most_bytes;
-    shape.start_alone = settings_.start_alone;
     for (int host = 0; host < shape.host_count(); ++host) {
       shape.hosts.push_back(!network_.addresses.empty() ? network_.addresses.at(static_cast<std::size_t>(host))
                             : shape.host_count() == 1   ? "127.0.0.1"
@@ -210,21 +209,23 @@ class Benchmark {
     const Implementation& implementation = *all_[cell.index];
     const std::chrono::seconds patience(settings_.timeout_s);
     const bool launched = !implementation.launcher(shape.ranks).empty();
+    const bool start_alone = cell.done >= settings_.repetitions_with_calls;
     const auto begin = Clock::now();
     try {
       std::vector<Found> found;
       if (launched) {
-        found = Group(shape, all_, cell.index, patience).start(cell.index);
+        found = Group(shape, all_, cell.index, patience).start(cell.index, start_alone);
       } else {
         if (group == nullptr) {
           known.clear();
           group = std::make_unique<Group>(shape, all_, network_.namespaces, patience);
         }
-        found = group->start(cell.index);
+        found = group->start(cell.index, start_alone);
       }
       results_.add(implementation, shape, found, launched || known.insert(cell.index).second);
       const std::chrono::duration<double, std::milli> took = Clock::now() - begin;
-      cell.is_long = cell.is_long || took.count() > kLongMs;
+      // What starts processes takes longer than what they do then.
+      cell.is_long = cell.is_long || (launched ? took.count() : found.front().slowest_ms) > kLongMs;
       ++cell.done;
     } catch (const Interrupted&) {
       group.reset();
@@ -327,7 +328,12 @@ Settings parse(int argument_count, char** arguments) {
       ->capture_default_str();
   app.add_option("--most-bytes", settings.most_bytes, "an allgather that gives more to each rank is left out")
       ->capture_default_str();
-  app.add_flag("--start-only", settings.start_alone, "no barriers, collectives and messages after the start");
+  app.add_option("--call-reps", settings.repetitions_with_calls,
+                 "after so many starts of each, barriers, collectives and messages; they take longer than the start")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  app.add_flag_callback(
+      "--start-only", [&settings] { settings.repetitions_with_calls = 0; }, "the same as --call-reps 0");
   app.add_option("--timeout", settings.timeout_s, "seconds that a start, or the calls of one kind after it, may take")
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();

@@ -55,8 +55,7 @@ std::vector<std::string> words_of(const Shape& shape, const std::string& run) {
           std::to_string(shape.ranks),
           std::to_string(shape.ranks_per_host),
           std::to_string(shape.blob_bytes),
-          std::to_string(shape.most_bytes),
-          shape.start_alone ? "1" : "0"};
+          std::to_string(shape.most_bytes)};
 }
 
 }  // namespace
@@ -231,11 +230,12 @@ Found Group::sum_up(const Phase& phase, std::int64_t server_cpu_ns, const Counte
   return found;
 }
 
-std::vector<Found> Group::start(std::size_t index) {
+std::vector<Found> Group::start(std::size_t index, bool start_alone) {
   static std::uint32_t starts = 0;
   const Implementation& implementation = *implementations_.at(index);
   try {
-    shared_.command() = {Command::Kind::start, static_cast<std::uint32_t>(launched_ ? 0 : index), ++starts};
+    shared_.command() = {Command::Kind::start, static_cast<std::uint32_t>(launched_ ? 0 : index), start_alone ? 1u : 0u,
+                         ++starts};
     barrier("beginning", std::max(patience_, kLaunchPatience));
     Place place = place_of(shape_, 0, run_, shared_.command());
     if (implementation.listens() == Implementation::Listens::coordinator) {
@@ -248,7 +248,7 @@ std::vector<Found> Group::start(std::size_t index) {
     const Counters before = counters(of_network_);
     barrier("beginning", std::max(patience_, kLaunchPatience));
     std::vector<Found> all;
-    for (const Phase& phase : phases(shape_.ranks, shape_.most_bytes, shape_.start_alone)) {
+    for (const Phase& phase : phases(shape_.ranks, shape_.most_bytes, start_alone)) {
       all.push_back(measure(phase, server.get(), before));
     }
     barrier("end");
@@ -271,7 +271,6 @@ int be_launched_rank(int argument_count, char** arguments, const Implementations
   shape.ranks_per_host = std::stoi(words.at(2));
   shape.blob_bytes = std::stoull(words.at(3));
   shape.most_bytes = std::stoull(words.at(4));
-  shape.start_alone = words.at(5) == "1";
   shape.hosts.assign(static_cast<std::size_t>(shape.host_count()), "127.0.0.1");
   int rank = -1;
   for (const char* const variable : kRankVariables) {

@@ -53,8 +53,9 @@ class Group {
   Group& operator=(const Group&) = delete;
   ~Group();
 
-  // One job, from its start to its end. No phase may take longer than `patience`.
-  std::vector<Found> start(std::size_t implementation);
+  // One job, from its start to its end; with no calls between them, if `start_alone`. No phase may take longer than
+  // `patience`.
+  std::vector<Found> start(std::size_t implementation, bool start_alone);
 
  private:
   Group(const Shape& shape, const Implementations& implementations, std::chrono::seconds patience);

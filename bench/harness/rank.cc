@@ -105,7 +105,7 @@ void measure_start(SharedRun& shared, Job& job, const Place& place) {
 }
 
 void measure_phases(SharedRun& shared, const Shape& shape, Job& job, const Place& place) {
-  for (const Phase& phase : phases(shape.ranks, shape.most_bytes, shape.start_alone)) {
+  for (const Phase& phase : phases(shape.ranks, shape.most_bytes, shared.command().start_alone != 0)) {
     if (phase.kind == Phase::Kind::start) {
       measure_start(shared, job, place);
     } else if (!measure_calls(shared, job, place, phase)) {

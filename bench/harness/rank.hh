@@ -31,7 +31,6 @@ struct Shape {
   int ranks_per_host = 0;
   std::size_t blob_bytes = 0;
   std::size_t most_bytes = 0;
-  bool start_alone = false;
   std::vector<std::string> hosts;  // addresses
 
   int host_count() const { return (ranks + ranks_per_host - 1) / ranks_per_host; }

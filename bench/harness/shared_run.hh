@@ -30,6 +30,7 @@ struct Command {
   enum class Kind : std::uint32_t { quit, start };
   Kind kind = Kind::quit;
   std::uint32_t implementation = 0;  // place in the list that the coordinator and its ranks have in common
+  std::uint32_t start_alone = 0;     // no calls after it
   std::uint32_t number = 0;          // of the start; no two have the same
 };
 
