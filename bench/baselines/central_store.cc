@@ -177,10 +177,10 @@ class StoreJob : public KeyValueJob {
 
  protected:
   void connect() override {
-    if (place().rank == 0) {
-      server_thread_ = std::thread([this] { StoreServer(std::move(listener_), place().ranks).run(); });
+    if (place_.rank == 0) {
+      server_thread_ = std::thread([this] { StoreServer(std::move(listener_), place_.ranks).run(); });
     }
-    client_ = connect_to(address_of(place().root_address(), place().port));
+    client_ = connect_to(address_of(place_.root_address(), place_.port));
   }
   void set(const std::string& key, const std::string& value) override { ask(Request::set, key, value); }
   std::string get(const std::string& key) override {

@@ -152,9 +152,9 @@ class FloorServer : public Server {
   std::array<char, std::size_t{64} * 1024> buffer_{};
 };
 
-class FloorJob : public Job {
+class FloorJob : public TableJob {
  public:
-  FloorJob(const Place& place, bool tcp) : place_(place), tcp_(tcp) {}
+  FloorJob(const Place& place, bool tcp) : TableJob(place), tcp_(tcp) {}
 
   void start(const std::string& blob) override {
     const SystemAddress address = address_of_server(place_, tcp_);
@@ -168,15 +168,10 @@ class FloorJob : public Job {
     table_.resize(blob.size() * static_cast<std::size_t>(place_.ranks));
     socket_.receive(table_.data(), table_.size());
   }
-  std::string blob_of(int rank) override {
-    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
-  }
 
  private:
-  Place place_;
   bool tcp_;
   Socket socket_;
-  std::string table_;
 };
 
 class FloorImplementation : public Implementation {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace banyan::bench {
@@ -58,6 +59,19 @@ class Job {
   virtual void send(int /*to*/, const std::string& /*bytes*/) { throw NotOffered(); }
   // As many bytes as there is room for.
   virtual void receive(int /*from*/, std::string& /*bytes*/) { throw NotOffered(); }
+};
+
+// A job that keeps all blobs in one string, by rank.
+class TableJob : public Job {
+ public:
+  explicit TableJob(Place place) : place_(std::move(place)) {}
+  std::string blob_of(int rank) override {
+    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
+  }
+
+ protected:
+  const Place place_;
+  std::string table_;
 };
 
 // A process beside the ranks, which an implementation needs: the coordinator plays it.

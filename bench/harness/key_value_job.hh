@@ -9,16 +9,13 @@
 
 namespace banyan::bench {
 
-class KeyValueJob : public Job {
+class KeyValueJob : public TableJob {
  public:
-  explicit KeyValueJob(Place place) : place_(std::move(place)) {}
+  using TableJob::TableJob;
 
   void start(const std::string& blob) override {
     connect();
     table_ = allgather(blob);
-  }
-  std::string blob_of(int rank) override {
-    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
   }
 
   // The last one to be counted opens the gate.
@@ -63,15 +60,11 @@ class KeyValueJob : public Job {
   // Adds 1 and returns the sum.
   virtual std::int64_t add(const std::string& key) = 0;
 
-  const Place& place() const { return place_; }
-
  private:
   static std::string message_name(int from, int to, int number) {
     return "message-" + std::to_string(from) + "-" + std::to_string(to) + "-" + std::to_string(number);
   }
 
-  Place place_;
-  std::string table_;
   int barriers_ = 0;
   int allgathers_ = 0;
   int broadcasts_ = 0;

@@ -30,9 +30,9 @@ class Folder : public Server {
   std::filesystem::path path_;
 };
 
-class GlooJob : public Job {
+class GlooJob : public TableJob {
  public:
-  explicit GlooJob(const Place& place) : place_(place) {}
+  using TableJob::TableJob;
 
   void start(const std::string& blob) override {
     gloo::rendezvous::FileStore store(store_of(place_));
@@ -40,9 +40,6 @@ class GlooJob : public Job {
     context_ = std::make_shared<gloo::rendezvous::Context>(place_.rank, place_.ranks);
     context_->connectFullMesh(store, device);
     table_ = allgather(blob);
-  }
-  std::string blob_of(int rank) override {
-    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
   }
 
   void barrier() override {
@@ -77,9 +74,7 @@ class GlooJob : public Job {
   }
 
  private:
-  Place place_;
   std::shared_ptr<gloo::rendezvous::Context> context_;
-  std::string table_;
 };
 
 class GlooImplementation : public Implementation {

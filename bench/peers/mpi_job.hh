@@ -10,17 +10,14 @@
 
 namespace banyan::bench {
 
-class MpiJob : public Job {
+class MpiJob : public TableJob {
  public:
-  explicit MpiJob(const Place& place) : place_(place) {}
+  using TableJob::TableJob;
   ~MpiJob() override { ::MPI_Finalize(); }
 
   void start(const std::string& blob) override {
     expect(::MPI_Init(nullptr, nullptr));
     table_ = allgather(blob);
-  }
-  std::string blob_of(int rank) override {
-    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
   }
 
   void barrier() override { expect(::MPI_Barrier(MPI_COMM_WORLD)); }
@@ -45,9 +42,6 @@ class MpiJob : public Job {
   static void expect(int result) {
     if (result != MPI_SUCCESS) throw std::runtime_error("MPI failed with code " + std::to_string(result));
   }
-
-  const Place place_;
-  std::string table_;
 };
 
 }  // namespace banyan::bench

@@ -60,17 +60,14 @@ class RedisServer : public Server {
   pid_t process_ = -1;
 };
 
-class RedisJob : public Job {
+class RedisJob : public TableJob {
  public:
-  explicit RedisJob(const Place& place) : place_(place) {}
+  using TableJob::TableJob;
 
   void start(const std::string& blob) override {
     context_.reset(::redisConnect(place_.root_address().c_str(), place_.port));
     if (context_ == nullptr || context_->err != 0) throw std::runtime_error("no connection to redis-server");
     table_ = allgather(blob);
-  }
-  std::string blob_of(int rank) override {
-    return table_.substr(static_cast<std::size_t>(rank) * place_.blob_bytes, place_.blob_bytes);
   }
 
   void barrier() override {
@@ -141,9 +138,7 @@ class RedisJob : public Job {
     return {value->str, static_cast<std::size_t>(value->len)};
   }
 
-  Place place_;
   Context context_;
-  std::string table_;
   int barriers_ = 0;
   int allgathers_ = 0;
   int broadcasts_ = 0;

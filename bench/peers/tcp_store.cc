@@ -21,7 +21,7 @@ class StoreJob : public KeyValueJob {
 
  protected:
   void connect() override {
-    if (place().rank != 0) store_ = make_store(false);
+    if (place_.rank != 0) store_ = make_store(false);
   }
   void set(const std::string& key, const std::string& value) override {
     store_->set(key, Bytes(value.begin(), value.end()));
@@ -35,10 +35,10 @@ class StoreJob : public KeyValueJob {
  private:
   c10::intrusive_ptr<c10d::TCPStore> make_store(bool with_server) const {
     c10d::TCPStoreOptions options;
-    options.port = static_cast<std::uint16_t>(place().port);
+    options.port = static_cast<std::uint16_t>(place_.port);
     options.waitWorkers = false;
     options.isServer = with_server;
-    return c10::make_intrusive<c10d::TCPStore>(place().root_address(), options);
+    return c10::make_intrusive<c10d::TCPStore>(place_.root_address(), options);
   }
 
   c10::intrusive_ptr<c10d::TCPStore> store_;
