@@ -19,7 +19,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "bench"))
 from relay import Relay  # noqa: E402  (the path comes first)
 
 BENCHMARK = str(jobs.BIN / "bootstrap_benchmark")
-PLOT = pathlib.Path(__file__).parents[2] / "plot_benchmark.py"
+ROOT = pathlib.Path(__file__).parents[2]
+PLOT = ROOT / "plot_benchmark.py"
 RANKS = 6
 HOSTS = 3
 
@@ -29,6 +30,14 @@ def benchmark(*options, code=0):
                           env=jobs.environment(), check=False)
     assert done.returncode == code, done.stderr
     return done
+
+
+class Makefile(unittest.TestCase):
+    def test_the_doors_measure_all_the_ranks_that_they_promise(self):
+        for target, ranks in (("run", "8,16,32,64,128,256"), ("run-full", "8,16,32,64,128,256,512,1024")):
+            said = subprocess.run(["make", "-n", "-f", "Makefile.benchmark", target], cwd=ROOT, capture_output=True,
+                                  text=True, timeout=jobs.DEADLINE_S, check=True).stdout
+            self.assertRegex(said, f"--ranks {ranks} ")
 
 
 @unittest.skipIf(jobs.SANITIZED, "it measures")
