@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -123,6 +124,25 @@ bool far_pairs(HierarchicalBootstrap& job) {
          job.recv_value<int>(partner, 1) == partner;
 }
 
+// A number from the first rank to the last and back. The others have nothing to do.
+bool round_trip(HierarchicalBootstrap& job) {
+  const int last = job.world_size() - 1;
+  if (job.rank() == 0) {
+    job.send_value(last, 42);
+    return job.recv_value<int>(last, last == 0 ? 0 : 1) == 42;
+  }
+  if (job.rank() == last) job.send_value(0, job.recv_value<int>(0), 1);
+  return true;
+}
+
+// So many that their mean means something; without a call to connect() a few of them would have made the link.
+constexpr std::size_t kRoundTrips = 50;
+
+bool connect_ends(HierarchicalBootstrap& job) {
+  if (job.rank() == 0) job.connect(job.world_size() - 1);
+  return true;
+}
+
 bool knows_every_blob(const HierarchicalBootstrap& job) {
   for (int rank = 0; rank < job.world_size(); ++rank) {
     if (job.peer_blob(rank) != "card of " + std::to_string(rank)) return false;
@@ -167,6 +187,7 @@ Options second_job(HierarchicalBootstrap& first, Options options) {
 
 Results run(Options options) {
   options.blob = "card of " + std::to_string(options.rank);
+  options.direct_messages = std::numeric_limits<int>::max();  // to see what messages take without a direct link
   const auto begin = Clock::now();
   auto job = std::make_unique<HierarchicalBootstrap>();
   job->init(options);
@@ -205,6 +226,10 @@ Results run(Options options) {
   measure("barrier", {[&] { return job->barrier(), true; }});
   measure("send/recv, ring", {[&] { return ring(*job); }});
   measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});
+  const std::vector<std::function<bool()>> round_trips(kRoundTrips, [&] { return round_trip(*job); });
+  measure("round trip, routed", round_trips);
+  measure("connect", {[&] { return connect_ends(*job); }});
+  measure("round trip, direct", round_trips);
 
   // One result for all: the slowest time, and ok only if it is so everywhere.
   std::vector<double> times;
@@ -254,6 +279,9 @@ void print_json(const Results& results) {
                                     {"allgather_ms", ms("allgather")},
                                     {"barrier_ms", ms("barrier")},
                                     {"send_recv_ms", ms("send/recv, ring")},
+                                    {"connect_ms", ms("connect")},
+                                    {"round_trip_routed_ms", ms("round trip, routed")},
+                                    {"round_trip_direct_ms", ms("round trip, direct")},
                                     {"max_tree_links", results.statistics.tree_links},
                                     {"max_local_links", results.statistics.local_links}};
   std::cout << line.dump() << std::endl;

@@ -48,6 +48,7 @@ Counters counters(const std::vector<pid_t>& processes) {
   for (const pid_t process : processes) {
     const std::string folder = "/proc/" + std::to_string(process) + "/net/";
     sum.tcp_connections += counter(folder + "snmp", "Tcp", "ActiveOpens");
+    sum.tcp_established += counter(folder + "snmp", "Tcp", "CurrEstab") / 2;
     sum.ip_bytes += counter(folder + "netstat", "IpExt", "OutOctets");
     sum.unix_connections += unix_connections(folder + "unix");
   }
@@ -55,8 +56,8 @@ Counters counters(const std::vector<pid_t>& processes) {
 }
 
 Counters operator-(const Counters& after, const Counters& before) {
-  return {after.tcp_connections - before.tcp_connections, after.unix_connections - before.unix_connections,
-          after.ip_bytes - before.ip_bytes};
+  return {after.tcp_connections - before.tcp_connections, after.tcp_established - before.tcp_established,
+          after.unix_connections - before.unix_connections, after.ip_bytes - before.ip_bytes};
 }
 
 }  // namespace banyan::bench

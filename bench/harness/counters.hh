@@ -10,6 +10,7 @@ namespace banyan::bench {
 
 struct Counters {
   std::int64_t tcp_connections = 0;   // ever begun
+  std::int64_t tcp_established = 0;   // open now, with both ends here
   std::int64_t unix_connections = 0;  // open now
   std::int64_t ip_bytes = 0;          // ever sent, headers included; Unix sockets are not counted
 };

@@ -81,12 +81,15 @@ namespace banyan {
 struct Statistics {
   int ranks = 0;
   int hosts = 0;
-  int depth = 0;                       // steps from rank 0 to the deepest leader; 0 when rank 0 leads the one host
-  int tree_links = 0;                  // this rank's connections between leaders, and between a leader and rank 0
-  int tree_links_peak = 0;             // the most there ever were
-  int local_links = 0;                 // this rank's connections to its leader, or of a leader to its host's ranks
-  std::uint64_t turned_away = 0;       // connections refused here: strangers, wrong secret, wrong job
-  std::uint64_t unexpected_bytes = 0;  // what came for receives that were not posted yet, and is held now
+  int depth = 0;                          // steps from rank 0 to the deepest leader; 0 when rank 0 leads the one host
+  int tree_links = 0;                     // this rank's connections between leaders, and between a leader and rank 0
+  int tree_links_peak = 0;                // the most there ever were
+  int local_links = 0;                    // this rank's connections to its leader, or of a leader to its host's ranks
+  int direct_links = 0;                   // this rank's connections to others, on demand
+  std::uint64_t direct_links_opened = 0;  // since the job formed
+  std::uint64_t direct_links_lost = 0;    // of these, the ones that broke, or that the other side closed
+  std::uint64_t turned_away = 0;          // connections refused here: strangers, wrong secret, wrong job
+  std::uint64_t unexpected_bytes = 0;     // what came for receives that were not posted yet, and is held now
   // Of this rank's start, from the moment when its connections began: until it had its leader or its parent (0 at rank
   // 0), until the table began to come, which means that all ranks have registered, and until it was whole.
   double placed_ms = 0;
@@ -98,7 +101,18 @@ namespace detail {
 
 // One operation as it goes to the library.
 struct Call {
-  enum class Kind : std::uint8_t { barrier = 1, broadcast, allgather, gather, scatter, reduce, allreduce, send, recv };
+  enum class Kind : std::uint8_t {
+    barrier = 1,
+    broadcast,
+    allgather,
+    gather,
+    scatter,
+    reduce,
+    allreduce,
+    send,
+    recv,
+    connect
+  };
   Kind kind;
   Timeout timeout;
   int rank = -1;  // root, target or source
@@ -344,6 +358,13 @@ class HierarchicalBootstrap {
   Handle begin_recv(int source, std::uint32_t tag = 0, Timeout timeout = {}) {
     return begin({Kind::recv, timeout, source, {}, nullptr, tag});
   }
+
+  // Makes a connection to `peer` for the messages between the two, before there is enough to send that one is made
+  // anyway (Options::direct_links); returns when it is open. Not needed for anything: without one, or when this fails,
+  // other ranks pass messages on. Returns at once if there is one, or if the two are neighbours in the tree.
+  void connect(int peer, Timeout timeout = {}) { run({Kind::connect, timeout, peer}); }
+  std::future<void> connect_async(int peer, Timeout timeout = {}) { return future_done(begin_connect(peer, timeout)); }
+  Handle begin_connect(int peer, Timeout timeout = {}) { return begin({Kind::connect, timeout, peer}); }
 
   // ---- The same for values (trivially copyable objects) -------------------------------------------------------------
   // Their begin_ form is the one of the messages, with MessageView::of(value) and Handle::value().

@@ -126,6 +126,16 @@ struct Options {
   // when it is used up. In the environment "4194304", "4M", "4 MiB", "512k"; at least 32,768.
   std::size_t unexpected_bytes = std::size_t{4} * 1024 * 1024;
 
+  // ---- Direct links. Messages between ranks that are no neighbours in the tree are passed on by others until they are
+  // worth a connection of their own.
+  // BANYAN_DIRECT_LINKS: at most so many at this rank, 0 to 10,000; 0: none. When all are in use further ranks'
+  // messages are routed; idle ones make room, the one used longest ago first.
+  int direct_links = 64;
+  // BANYAN_DIRECT_BYTES: a message of this size makes one ("128K"; at least 1). BANYAN_DIRECT_MESSAGES: so many to one
+  // rank within a second make one, at least 1.
+  std::size_t direct_bytes = std::size_t{128} * 1024;
+  int direct_messages = 16;
+
   // ---- For people and launchers.
   LogLevel log_level = LogLevel::warning;  // BANYAN_LOG: debug, info, warn, error or off
   // BANYAN_RENDEZVOUS_FD: rank 0's rendezvous as a socket that listens already, so that nobody can take the port

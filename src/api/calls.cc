@@ -34,10 +34,11 @@ node::Collective collective(const detail::Call& call, int self) {
 const char* name_of(Kind kind) {
   if (kind == Kind::send) return "send";
   if (kind == Kind::recv) return "recv";
+  if (kind == Kind::connect) return "connect";
   return wire::to_string(static_cast<wire::CollectiveKind>(kind));
 }
 
-bool is_collective(Kind kind) { return kind != Kind::send && kind != Kind::recv; }
+bool is_collective(Kind kind) { return kind != Kind::send && kind != Kind::recv && kind != Kind::connect; }
 
 const char* role_of(Kind kind) {
   switch (kind) {
@@ -47,6 +48,7 @@ const char* role_of(Kind kind) {
     case Kind::reduce: return "root";
     case Kind::send: return "target";
     case Kind::recv: return "source";
+    case Kind::connect: return "peer";
     case Kind::barrier:
     case Kind::allgather:
     case Kind::allreduce: break;
@@ -60,6 +62,8 @@ node::Call node_call(const detail::Call& call, int self) {
     made.operation = node::Send{static_cast<Rank>(call.rank), call.tag, copy_of(call.message)};
   } else if (call.kind == Kind::recv) {
     made.operation = node::Receive{static_cast<Rank>(call.rank), call.tag};
+  } else if (call.kind == Kind::connect) {
+    made.operation = node::Dial{static_cast<Rank>(call.rank)};
   } else {
     made.operation = collective(call, self);
   }

@@ -35,6 +35,13 @@ void read(const Environment& environment, const char* name, Timeout& option) {
   if (!duration) throw_unreadable(name, *text, "a duration like 30, 500ms, 2m or none");
   option = *duration;
 }
+void read(const Environment& environment, const char* name, std::size_t& option) {
+  const auto text = environment.get(name);
+  if (!text) return;
+  const auto bytes = parse_bytes(*text);
+  if (!bytes) throw_unreadable(name, *text, "a number of bytes like 4194304, 4M or 4MiB");
+  option = *bytes;
+}
 // One of a few words.
 template <typename Value>
 void read(const Environment& environment, const char* name, Value& option,
@@ -82,11 +89,10 @@ void read_process(const Environment& environment, Options& options) {
   read(environment, "BANYAN_TIMEOUT", options.start_timeout);
   read(environment, "BANYAN_CALL_TIMEOUT", options.call_timeout);
   read(environment, "BANYAN_CLOSE_TIMEOUT", options.close_timeout);
-  if (const auto text = environment.get("BANYAN_UNEXPECTED_BYTES")) {
-    const auto bytes = parse_bytes(*text);
-    if (!bytes) throw_unreadable("BANYAN_UNEXPECTED_BYTES", *text, "a number of bytes like 4194304, 4M or 4MiB");
-    options.unexpected_bytes = *bytes;
-  }
+  read(environment, "BANYAN_UNEXPECTED_BYTES", options.unexpected_bytes);
+  read(environment, "BANYAN_DIRECT_LINKS", options.direct_links, 0, kMostDirectLinks);
+  read(environment, "BANYAN_DIRECT_BYTES", options.direct_bytes);
+  read(environment, "BANYAN_DIRECT_MESSAGES", options.direct_messages, 1, kMaxInt);
   read(environment, "BANYAN_LOG", options.log_level,
        {{"debug", LogLevel::debug},
         {"info", LogLevel::info},

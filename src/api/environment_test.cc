@@ -90,6 +90,9 @@ TEST(FromEnvironment, every_variable_is_read) {
                                 {"BANYAN_CALL_TIMEOUT", "none"},
                                 {"BANYAN_CLOSE_TIMEOUT", "500ms"},
                                 {"BANYAN_UNEXPECTED_BYTES", "1M"},
+                                {"BANYAN_DIRECT_LINKS", "9"},
+                                {"BANYAN_DIRECT_BYTES", "32k"},
+                                {"BANYAN_DIRECT_MESSAGES", "5"},
                                 {"BANYAN_LOG", "debug"},
                                 {"BANYAN_RENDEZVOUS_FD", "7"},
                                 {"BANYAN_PROGRESS_FD", "8"}});
@@ -115,6 +118,9 @@ TEST(FromEnvironment, every_variable_is_read) {
   EXPECT_TRUE(options.call_timeout.is_none());
   EXPECT_EQ(options.close_timeout.duration(), 500ms);
   EXPECT_EQ(options.unexpected_bytes, 1u << 20);
+  EXPECT_EQ(options.direct_links, 9);
+  EXPECT_EQ(options.direct_bytes, 32u << 10);
+  EXPECT_EQ(options.direct_messages, 5);
   EXPECT_EQ(options.log_level, LogLevel::debug);
   EXPECT_EQ(options.rendezvous_fd, 7);
   EXPECT_EQ(options.progress_fd, 8);

@@ -260,6 +260,9 @@ Statistics Job::statistics() const {
   statistics.tree_links = static_cast<int>(now.tree_links);
   statistics.tree_links_peak = static_cast<int>(now.tree_links_peak);
   statistics.local_links = static_cast<int>(now.local_links);
+  statistics.direct_links = static_cast<int>(now.direct_links);
+  statistics.direct_links_opened = now.direct_links_opened;
+  statistics.direct_links_lost = now.direct_links_lost;
   statistics.turned_away = now.turned_away;
   statistics.unexpected_bytes = now.unexpected_bytes;
   const auto ms = [](Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); };

@@ -131,6 +131,15 @@ void validate_limits(const Options& options) {
     throw_misuse("the memory for unexpected messages is " + std::to_string(options.unexpected_bytes) +
                  " bytes: give at least " + std::to_string(kMinUnexpectedBytes) + " (BANYAN_UNEXPECTED_BYTES)");
   }
+  if (options.direct_links < 0 || options.direct_links > kMostDirectLinks) {
+    throw_misuse(from_to("the number of direct links", options.direct_links, 0, kMostDirectLinks) +
+                 ": correct it (BANYAN_DIRECT_LINKS)");
+  }
+  if (options.direct_bytes < 1 || options.direct_messages < 1) {
+    throw_misuse(
+        "a direct link can't be made for less than one byte or one message: correct direct_bytes (BANYAN_DIRECT_BYTES) "
+        "and direct_messages (BANYAN_DIRECT_MESSAGES); BANYAN_DIRECT_LINKS=0 switches them off");
+  }
   validate_timeout(options.start_timeout, "start_timeout", "BANYAN_TIMEOUT");
   validate_timeout(options.call_timeout, "call_timeout", "BANYAN_CALL_TIMEOUT");
   validate_timeout(options.close_timeout, "close_timeout", "BANYAN_CLOSE_TIMEOUT");

@@ -126,6 +126,9 @@ TEST(Validate, what_has_a_limit_keeps_it) {
   EXPECT_THAT(error_after([](Options& o) { o.blob.assign(32 * 1024 + 1, 'x'); }), HasSubstr("32768"));
   EXPECT_THAT(error_after([](Options& o) { o.first_port = 5; }), HasSubstr("BANYAN_PORT_RANGE"));
   EXPECT_THAT(error_after([](Options& o) { o.unexpected_bytes = 1; }), HasSubstr("BANYAN_UNEXPECTED_BYTES"));
+  EXPECT_THAT(error_after([](Options& o) { o.direct_links = -1; }), HasSubstr("BANYAN_DIRECT_LINKS"));
+  EXPECT_THAT(error_after([](Options& o) { o.direct_bytes = 0; }), HasSubstr("BANYAN_DIRECT_BYTES"));
+  EXPECT_THAT(error_after([](Options& o) { o.direct_messages = 0; }), HasSubstr("BANYAN_DIRECT_MESSAGES"));
   EXPECT_THAT(error_after([](Options& o) { o.call_timeout = std::chrono::seconds(-1); }),
               HasSubstr("BANYAN_CALL_TIMEOUT"));
   EXPECT_THAT(error_after([](Options& o) { o.local_size = 9; }), HasSubstr("BANYAN_LOCAL_SIZE"));

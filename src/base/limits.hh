@@ -66,6 +66,8 @@ inline constexpr std::uint32_t kMaxCollectivesInFlight = 64;
 inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
 // Messages to one target that are announced and not yet accepted; more wait at the sender.
 inline constexpr std::uint32_t kMaxMessagesInFlight = 16;
+// Direct links that one rank may be allowed: half of what the descriptors of a process reach for on many systems.
+inline constexpr int kMostDirectLinks = 10'000;
 // The greatest single message: a bootstrap exchanges control data, not tensors; the limit catches mistakes.
 inline constexpr std::uint64_t kMaxMessageBytes = 1ull << 32;
 
@@ -117,6 +119,17 @@ struct Limits {
   // How long the root of a job that failed while it formed stays, to tell the ranks that come late; computed_patience
   // longer where parents are computed, since they are asked first.
   Duration verdict_linger = std::chrono::seconds(2);
+  // Direct links that a rank may have; 0: none. Idle ones make room, the one used longest ago first; where all are in
+  // use, messages to further ranks stay routed.
+  std::uint32_t direct_links = 64;
+  // What makes a direct link worth its three round trips: a message of so many bytes, or so many messages within the
+  // window.
+  std::size_t direct_bytes = 128 * 1024;
+  std::uint32_t direct_messages = 16;
+  Duration direct_window = std::chrono::seconds(1);
+  // How long an attempt may take, and how long none is made by itself after one that failed.
+  Duration direct_patience = std::chrono::seconds(5);
+  Duration direct_rest = std::chrono::seconds(10);
   // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
   Duration acknowledge_delay = std::chrono::milliseconds(100);
 };

@@ -41,13 +41,19 @@ struct Receive {
   std::uint32_t tag = 0;
 };
 
+// Asks for a direct link to `peer`. Completes once it is open; at once if there is one, or the peer is a neighbour in
+// the tree or this rank. If it fails, messages are routed as before.
+struct Dial {
+  Rank peer{};
+};
+
 // Says that this rank is done. Completes when nobody below needs it any more or Config::close_timeout has passed.
 struct Close {};
 
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Close> operation;
+  std::variant<Collective, Send, Receive, Dial, Close> operation;
 };
 
 // A completed call: the bytes it asked for, or what prevented it.
@@ -59,10 +65,13 @@ struct Completion {
 // Facts about the formed job, for reports.
 struct Statistics {
   std::uint32_t hosts = 0;
-  std::uint32_t depth = 0;        // of the deepest leader; 0 is the root
-  std::uint32_t tree_links = 0;   // at this rank
-  std::uint32_t local_links = 0;  // at this rank
-  std::uint64_t turned_away = 0;  // connections refused: strangers, wrong secret, wrong job
+  std::uint32_t depth = 0;         // of the deepest leader; 0 is the root
+  std::uint32_t tree_links = 0;    // at this rank
+  std::uint32_t local_links = 0;   // at this rank
+  std::uint32_t direct_links = 0;  // at this rank
+  std::uint64_t direct_links_opened = 0;
+  std::uint64_t direct_links_lost = 0;  // ended by the other side, or broken
+  std::uint64_t turned_away = 0;        // connections refused: strangers, wrong secret, wrong job
   std::uint64_t tree_links_peak = 0;
   std::uint64_t unexpected_bytes = 0;  // held now for receives not posted yet
   // Of the start, from its beginning: when this rank had its leader or parent (0 at rank 0), when the first of the

@@ -305,7 +305,8 @@ void Node::fail_alone(Time now, const Failure& failure) {
   failed_alone_ = true;
   for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
   children_.clear();
-  for (const Listener listener : {Listener::network, Listener::local}) effects_.add(effect::StopListening{listener});
+  for (const Listener listener : {Listener::network, Listener::local, Listener::direct})
+    effects_.add(effect::StopListening{listener});
   fail(now, failure);
 }
 
@@ -350,7 +351,7 @@ void Node::finish_closing() {
   for (const auto& [link, child] : children_) effects_.add(effect::CloseLink{link, false});
   children_.clear();
   effects_.add(effect::RefuseCallers{job_has_ended(Phase::running)});
-  for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local})
+  for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local, Listener::direct})
     effects_.add(effect::StopListening{listener});
   const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
                        "this rank was closed while the call ran"};

@@ -69,11 +69,33 @@ class FormedTree {
   // The rank at the other end of `rank`'s link.
   Rank neighbour(Rank rank, LinkId link) const { return outgoing(rank, link).to; }
 
+  // A link beside the tree, whose names at its two ends the tree does not have; and its end: what is under way is lost,
+  // and what is sent on it from now on.
+  void open(Rank a, LinkId at_a, Rank b, LinkId at_b) { add_pipes(a, at_a, b, at_b); }
+  void cut(Rank rank, LinkId link) {
+    const Pipe& pipe = outgoing(rank, link);
+    for (const auto& [end, name] : {std::pair(rank, link), std::pair(pipe.to, pipe.to_link)}) {
+      const auto at = members_[raw(end)].pipe_of_link.find(name);
+      Pipe& way = pipes_[at->second];
+      way.control.clear();
+      way.data.clear();
+      way.bytes = 0;
+      update_busy(at->second);
+      members_[raw(end)].pipe_of_link.erase(at);
+    }
+  }
+  bool has(Rank rank, LinkId link) const { return members_[raw(rank)].pipe_of_link.contains(link); }
+  // The other end of the link: its rank, and the name that it has there.
+  std::pair<Rank, LinkId> other_end(Rank rank, LinkId link) const {
+    return {outgoing(rank, link).to, outgoing(rank, link).to_link};
+  }
+
   // Nothing that `from` sends to its neighbour `to` is delivered until resume().
   void pause(Rank from, Rank to) { set_paused(from, to, true); }
   void resume(Rank from, Rank to) { set_paused(from, to, false); }
   // Bytes that `from` has sent on the way to `to` and that were not delivered yet; and the most there ever were.
   std::size_t queued_bytes(Rank from, Rank to) const { return pipes_[pipe_index(from, to)].bytes; }
+  std::size_t queued_on(Rank rank, LinkId link) const { return outgoing(rank, link).bytes; }
   std::size_t peak_bytes(Rank from, Rank to) const { return pipes_[pipe_index(from, to)].peak_bytes; }
   bool idle() const { return busy_.empty(); }
 
@@ -181,7 +203,10 @@ class FormedTree {
       record.attachment = Attachment{1};
       record.leader = i == 0 ? kRootRank : leader_of_host[host];
       record.position = positions.at(record.leader);
-      if (record.is_leader()) record.host = "host-" + std::to_string(host);
+      if (record.is_leader()) {
+        record.host = "host-" + std::to_string(host);
+        record.endpoint = {Endpoint::Family::tcp4, static_cast<std::uint16_t>(1 + host), {std::byte{10}}};
+      }
       record.blob = Slice::copy("blob of " + std::to_string(i));
     }
     std::uint32_t depth = 0;
@@ -230,19 +255,24 @@ class FormedTree {
     child.parent = {up, above, table_->position(above)};
     parent.link_to[below] = down;
     child.link_to[above] = up;
-    parent.pipe_of_link[down] = pipes_.size();
-    pipes_.push_back({.from = above, .to = below, .to_link = up, .control = {}, .data = {}, .busy_index = {}});
-    child.pipe_of_link[up] = pipes_.size();
-    pipes_.push_back({.from = below, .to = above, .to_link = down, .control = {}, .data = {}, .busy_index = {}});
+    add_pipes(above, down, below, up);
+  }
+  void add_pipes(Rank a, LinkId at_a, Rank b, LinkId at_b) {
+    members_[raw(a)].pipe_of_link[at_a] = pipes_.size();
+    pipes_.push_back({.from = a, .to = b, .to_link = at_b, .control = {}, .data = {}, .busy_index = {}});
+    members_[raw(b)].pipe_of_link[at_b] = pipes_.size();
+    pipes_.push_back({.from = b, .to = a, .to_link = at_a, .control = {}, .data = {}, .busy_index = {}});
   }
 
   void collect(Rank rank) {
     Member& member = members_[raw(rank)];
     for (Effect& effect : member.effects->take()) {
       if (auto* send = std::get_if<effect::SendFrame>(&effect)) {
+        const auto pipe = member.pipe_of_link.find(send->link);
+        if (pipe == member.pipe_of_link.end()) continue;  // the link has ended
         ++member.frames_sent;
         member.bytes_sent += send->frame.size();
-        enqueue(member.pipe_of_link.at(send->link), std::move(*send));
+        enqueue(pipe->second, std::move(*send));
       } else if (auto* completion = std::get_if<Completion>(&effect)) {
         member.completions.push_back(std::move(*completion));
       } else {

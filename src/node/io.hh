@@ -1,6 +1,7 @@
 // What the protocol machine asks of the world outside; the engine passes these on to the driver as they are.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,9 +21,13 @@ namespace banyan::node {
 // A process has at most one listener of each kind for one engine; network listeners may be shared between engines.
 enum class Listener : std::uint8_t {
   rendezvous,  // rank 0: the address that everybody knows
-  network,     // a leader: where its children connect
+  network,     // a leader: where its children connect; any rank: for direct links from other hosts
   local,       // a leader: the host's abstract Unix name
+  direct,      // any rank: its own abstract Unix name, for direct links on its host
 };
+inline constexpr std::size_t kListeners = 4;
+// Unix names, which only processes of this host can reach.
+constexpr bool on_this_host(Listener listener) { return listener == Listener::local || listener == Listener::direct; }
 
 enum class Target : std::uint8_t {
   rendezvous,  // the driver knows the address and resolves it anew each time
@@ -41,8 +46,8 @@ struct Connect {
   std::uint32_t host_index = 0;
   std::string name;
 };
-// Answered by Listening or ListenFailed. `name` for local. For network: bind to `endpoint`'s address (port 0: the
-// configured port or range), share the process's listener when there is one that fits; with a `name` (computed
+// Answered by Listening or ListenFailed. `name` for local and direct. For network: bind to `endpoint`'s address (port
+// 0: the configured port or range), share the process's listener when there is one that fits; with a `name` (computed
 // parents): resolve and bind to that "host:port", this host's entry of Config::hosts. A name that does not resolve gets
 // no answer until it does: the start's deadline is the node's.
 struct Listen {

@@ -152,6 +152,7 @@ void Joiner::on_listening(Time now, Listener listener, const Endpoint& endpoint)
   }
   switch (listener) {
     case Listener::rendezvous: endpoint_ = endpoint; break;
+    case Listener::direct: break;  // never while it joins
     case Listener::local:
       if (std::holds_alternative<ClaimName>(state_)) lead(now);
       break;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "base/canary.hh"
+
 namespace banyan::node {
 namespace {
 
@@ -29,14 +31,15 @@ std::optional<wire::WithTail<Message>> decode(const Payload& body) {
 
 }  // namespace
 
-Messages::Messages(const Topology& topology, Effects& effects, const Limits& limits)
+Messages::Messages(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects)
     : topology_(topology),
       effects_(effects),
-      router_(topology, effects),
+      direct_(config, topology, link_ids, effects, *this),
+      router_(topology, direct_, effects),
       calls_(topology, effects),
-      inbound_(calls_, router_, limits),
+      inbound_(calls_, router_, config.limits),
       outbound_(calls_, router_, inbound_),
-      ask_interval_(limits.status_interval) {}
+      ask_interval_(config.limits.status_interval) {}
 
 // --- calls ---------------------------------------------------------------------------------------------------------
 
@@ -62,15 +65,16 @@ void Messages::send(Time now, CallId id, Send send, Time deadline) {
     return;
   }
   calls_.add(id, {PendingCall::Kind::send, send.target, send.tag, send.message.size(), now, deadline});
+  direct_.count(now, send.target, send.message.size());
   outbound_.send(id, send.target, send.tag, std::move(send.message));
-  deliver_looped();
+  settle();
 }
 
 void Messages::receive(Time now, CallId id, const Receive& receive, Time deadline) {
   if (!may_call(id, receive.source)) return;
   calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline});
   inbound_.receive(id, receive.source, receive.tag);
-  deliver_looped();
+  settle();
   if (!calls_.contains(id)) return;
   if (router_.reachable(receive.source)) {
     if (ask_at_ == kNever && receive.source != router_.self()) ask_at_ = after(now, ask_interval_);
@@ -80,10 +84,20 @@ void Messages::receive(Time now, CallId id, const Receive& receive, Time deadlin
   calls_.fail(id, FailureCode::rank_left, kHasLeft);
 }
 
+void Messages::dial(Time now, CallId id, Rank peer, Time deadline) {
+  if (!may_call(id, peer)) return;
+  calls_.add(id, {PendingCall::Kind::connect, peer, 0, 0, now, deadline});
+  if (!router_.reachable(peer)) return calls_.fail(id, FailureCode::rank_left, kHasLeft);
+  if (!direct_.may_have(peer) || direct_.link_to(peer) != kNoLink) return calls_.complete(id, Payload{});
+  direct_.seek(now, peer);
+  settle();
+}
+
 void Messages::on_time(Time now) {
   while (const auto* expired = calls_.expired(now)) time_out(expired->first, expired->second, now);
   if (ask_at_ <= now) ask_sources(now);
-  deliver_looped();
+  direct_.on_time(now);
+  settle();
 }
 
 // Only its neighbours are told when a rank leaves; others ask, and whoever can't pass the question on answers it.
@@ -110,6 +124,8 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
                               : "it has not been received, and still may be");
     return;
   }
+  if (call.kind == PendingCall::Kind::connect)
+    return calls_.time_out(id, now, "there is no direct link yet; messages are routed");
   const InboundMessages::Progress progress = inbound_.progress(id, call.peer, call.tag);
   inbound_.cancel(id, call.peer, call.tag);
   calls_.time_out(id, now,
@@ -119,60 +135,68 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
 
 // --- frames --------------------------------------------------------------------------------------------------------
 
-bool Messages::on_frame(LinkId from, wire::Kind kind, const Payload& body) {
+bool Messages::on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body) {
   switch (kind) {
-    case wire::Kind::data: return pass<wire::Data>(from, body);
-    case wire::Kind::grant: return pass<wire::Grant>(from, body);
-    case wire::Kind::accept: return pass<wire::Accept>(from, body);
-    case wire::Kind::undeliverable: return pass<wire::Undeliverable>(from, body);
+    case wire::Kind::data: return pass<wire::Data>(now, from, body);
+    case wire::Kind::grant: return pass<wire::Grant>(now, from, body);
+    case wire::Kind::accept: return pass<wire::Accept>(now, from, body);
+    case wire::Kind::undeliverable: return pass<wire::Undeliverable>(now, from, body);
+    case wire::Kind::direct: return !router_.is_direct(from) && pass<wire::Direct>(now, from, body);
     default: return false;
   }
 }
 
 template <typename Message>
-bool Messages::pass(LinkId from, const Payload& body) {
+bool Messages::pass(Time now, LinkId from, const Payload& body) {
   const auto frame = decode<Message>(body);
   if (!frame) return false;
   const wire::Ends& ends = frame->message.ends;
   if (raw(ends.source) >= topology_.world_size() || raw(ends.target) >= topology_.world_size()) return false;
-  // Nobody speaks for a rank that does not lie behind him.
-  if (!router_.comes_from(ends.source, from)) return true;
+  const bool direct = router_.is_direct(from);
+  if (!router_.can_come(ends, from)) return !direct;
+  if (direct) direct_.on_use(ends.source);
   if (ends.target != router_.self()) {
     if constexpr (std::is_same_v<Message, wire::Data>) {
-      router_.send(frame->message, frame->tail, from);
+      router_.route(frame->message, frame->tail, from);
     } else {
-      router_.send(frame->message, from);
+      router_.route(frame->message, from);
     }
   } else if (router_.of_this_life(ends)) {
     if constexpr (std::is_same_v<Message, wire::Data>) {
-      deliver(ArrivedData{frame->message, frame->tail});
+      deliver(ArrivedData{frame->message, frame->tail}, from);
+    } else if constexpr (std::is_same_v<Message, wire::Direct>) {
+      direct_.on_word(now, frame->message);
     } else {
-      deliver(frame->message);
+      deliver(frame->message, from);
     }
   }
-  deliver_looped();
+  settle();
   return true;
 }
 
-void Messages::deliver(const ArrivedData& data) {
+void Messages::deliver(const ArrivedData& data, LinkId from) {
   if (!over_) {
     outbound_.on_acknowledged(data.head.ends.source, data.head.acknowledged);
-    inbound_.on_data(data.head, data.bytes);
+    inbound_.on_data(data.head, data.bytes, from);
   } else if (over_in_good_order()) {
-    router_.refuse(data.head.ends, data.head.sequence);
+    if (!inbound_.has_accepted(data.head)) return router_.refuse(data.head.ends, data.head.sequence);
+    const wire::Ends& ends = data.head.ends;
+    router_.send_by(from, wire::Accept{ends.reversed(), data.head.sequence, inbound_.accepted_below(ends.source)});
   }
 }
 
-void Messages::deliver(const wire::Grant& grant) {
+void Messages::deliver(const wire::Grant& grant, LinkId from) {
   if (!over_) {
-    outbound_.on_grant(grant);
+    outbound_.on_grant(grant, from);
   } else if (over_in_good_order()) {
     router_.refuse(grant);
   }
 }
 
-void Messages::deliver(const wire::Undeliverable& news) {
-  if (!news.awaited) return outbound_.on_undeliverable(news);
+void Messages::deliver(const wire::Undeliverable& news, LinkId from) {
+  if (!news.awaited) return outbound_.on_undeliverable(news, from);
+  // What it has sent before is on the link. It is asked again once that has ended.
+  if (direct_.link_to(news.ends.source) != kNoLink) return;
   inbound_.drop(news.ends.source);
   std::vector<CallId> lost;
   for (const auto& [id, call] : calls_.all()) {
@@ -183,8 +207,79 @@ void Messages::deliver(const wire::Undeliverable& news) {
 
 void Messages::deliver_looped() {
   while (const auto frame = router_.next_looped()) {
-    std::visit([this](const auto& message) { deliver(message); }, *frame);
+    std::visit([this](const auto& message) { deliver(message, kNoLink); }, *frame);
   }
+}
+
+// --- direct links --------------------------------------------------------------------------------------------------
+
+void Messages::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
+  direct_.on_listening(now, listener, endpoint);
+  settle();
+}
+
+void Messages::on_listen_failed(Time now, Listener listener, const std::string& reason) {
+  direct_.on_listen_failed(now, listener, reason);
+  settle();
+}
+
+void Messages::on_authenticated(LinkId link) {
+  direct_.on_authenticated(link);
+  settle();
+}
+
+bool Messages::on_accepted(LinkId link, Rank peer) {
+  if (!direct_.on_accepted(link, peer)) return false;
+  settle();
+  return true;
+}
+
+void Messages::on_link_failed(Time now, LinkId link, const Failure& failure) {
+  direct_.on_link_failed(now, link, failure.text, failure.code == FailureCode::protocol);
+  settle();
+}
+
+void Messages::settle() {
+  deliver_looped();
+  for (auto news = direct_.take_news(); !news.empty(); news = direct_.take_news()) {
+    for (const DirectLinks::News& one : news) {
+      switch (one.kind) {
+        case DirectLinks::News::Kind::opened:
+          outbound_.on_direct_link(one.peer);
+          end_dials(one.peer, {});
+          break;
+        case DirectLinks::News::Kind::closed:
+          if (canary(Canary::way_lost_unnoticed)) break;
+          outbound_.on_way_lost(one.peer, one.link);
+          inbound_.on_way_lost(one.peer, one.link);
+          break;
+        case DirectLinks::News::Kind::failed: end_dials(one.peer, one.reason); break;
+      }
+    }
+    deliver_looped();
+  }
+}
+
+// All that wait for a link to `peer` have it, if `failure` is empty.
+void Messages::end_dials(Rank peer, const std::string& failure) {
+  std::vector<CallId> dials;
+  for (const auto& [id, call] : calls_.all()) {
+    if (call.kind == PendingCall::Kind::connect && call.peer == peer) dials.push_back(id);
+  }
+  for (const CallId id : dials) {
+    if (failure.empty()) {
+      calls_.complete(id, Payload{});
+    } else {
+      calls_.fail(id, FailureCode::unreachable, failure + "; messages are routed");
+    }
+  }
+}
+
+void Messages::fill(Statistics& statistics) const {
+  statistics.unexpected_bytes = inbound_.held_bytes();
+  statistics.direct_links = direct_.open();
+  statistics.direct_links_opened = direct_.opened();
+  statistics.direct_links_lost = direct_.broken();
 }
 
 // --- the end -------------------------------------------------------------------------------------------------------
@@ -197,7 +292,7 @@ void Messages::on_child_left(LinkId child) {
     if (!router_.reachable(call.peer, child)) lost.push_back(id);
   }
   for (const CallId id : lost) calls_.fail(id, FailureCode::rank_left, kHasLeft);
-  deliver_looped();
+  settle();
 }
 
 // After anything else a verdict reaches everybody, and an answer from here could only be a wrong blame.
@@ -215,7 +310,8 @@ void Messages::fail_all(const Failure& failure) {
   } else {
     inbound_.clear();
   }
-  deliver_looped();
+  direct_.close();
+  settle();
 }
 
 }  // namespace banyan::node

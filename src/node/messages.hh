@@ -4,7 +4,8 @@
 //   messages_calls      sends and receives that are not done: deadlines, and the sentences of their failures
 //   messages_outbound   flows from this rank: announce, send what is granted, keep until accepted
 //   messages_inbound    flows to this rank: match with receives, grant, hold what comes unasked (messages_pool)
-//   messages_router     next hops, and the inner loop for what this rank sends to itself
+//   messages_router     direct links and next hops, and the inner loop for what this rank sends to itself
+//   direct_links        how direct links come to be, and end
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,9 @@
 
 #include "base/limits.hh"
 #include "node/calls.hh"
+#include "node/config.hh"
+#include "node/direct_links.hh"
+#include "node/link_ids.hh"
 #include "node/messages_calls.hh"
 #include "node/messages_inbound.hh"
 #include "node/messages_outbound.hh"
@@ -19,10 +23,10 @@
 
 namespace banyan::node {
 
-class Messages {
+class Messages final : private DirectLinks::Traffic {
  public:
-  // Topology and effects outlive this object.
-  Messages(const Topology& topology, Effects& effects, const Limits& limits);
+  // All outlive this object.
+  Messages(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects);
   Messages(const Messages&) = delete;
   Messages& operator=(const Messages&) = delete;
 
@@ -34,9 +38,11 @@ class Messages {
   // half-way leaves its message to the next one. While receives wait, their sources are asked now and then whether they
   // are still there: one that has left fails them.
   void receive(Time now, CallId id, const Receive& receive, Time deadline);
+  // The operation of node::Dial.
+  void dial(Time now, CallId id, Rank peer, Time deadline);
   // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
   // that every hop can see, so the neighbour is to blame. What only its two ends can judge is ignored instead.
-  bool on_frame(LinkId from, wire::Kind kind, const Payload& body);
+  bool on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body);
   // Ranks that can't be reached any more because they left in good order: what is pending with them fails. What came
   // from them before can still be received.
   void on_child_left(LinkId child);
@@ -46,27 +52,43 @@ class Messages {
   // What this rank had queued on the link is on its way: granted bytes follow.
   void on_drained(LinkId link) { outbound_.on_drained(link); }
   void on_time(Time now);
-  Time deadline() const { return std::min(calls_.deadline(), ask_at_); }
+  Time deadline() const { return std::min({calls_.deadline(), ask_at_, direct_.deadline()}); }
+
+  // What concerns direct links: whether a link is one, and what becomes of it and of the doors for them.
+  bool owns(LinkId link) const { return direct_.owns(link); }
+  void on_listening(Time now, Listener listener, const Endpoint& endpoint);
+  void on_listen_failed(Time now, Listener listener, const std::string& reason);
+  void on_authenticated(LinkId link);
+  // A rank that this one waits for has come; false: this one waits for none there.
+  bool on_accepted(LinkId link, Rank peer);
+  void on_link_failed(Time now, LinkId link, const Failure& failure);
+  void fill(Statistics& statistics) const;
+
   // What the pool of unexpected messages holds or has promised room for, with its own costs.
   std::uint64_t unexpected_bytes() const { return inbound_.held_bytes(); }
   // For tests: recounts what is kept in two places.
   bool consistent() const { return inbound_.consistent(); }
 
  private:
+  bool in_use(Rank peer) const override { return outbound_.busy(peer) || inbound_.busy(peer); }
   bool may_call(CallId id, Rank peer);
   template <typename Message>
-  bool pass(LinkId from, const Payload& body);
+  bool pass(Time now, LinkId from, const Payload& body);
   void deliver_looped();
-  void deliver(const ArrivedData& data);
-  void deliver(const wire::Grant& grant);
-  void deliver(const wire::Accept& accept) { outbound_.on_accept(accept); }
-  void deliver(const wire::Undeliverable& news);
+  void deliver(const ArrivedData& data, LinkId from);
+  void deliver(const wire::Grant& grant, LinkId from);
+  void deliver(const wire::Accept& accept, LinkId) { outbound_.on_accept(accept); }
+  void deliver(const wire::Undeliverable& news, LinkId from);
+  // After whatever may have changed direct links, or sent something round the inner loop.
+  void settle();
+  void end_dials(Rank peer, const std::string& failure);
   void ask_sources(Time now);
   void time_out(CallId id, const PendingCall& call, Time now);
   bool over_in_good_order() const;
 
   const Topology& topology_;
   Effects& effects_;
+  DirectLinks direct_;
   MessageRouter router_;
   PendingCalls calls_;
   InboundMessages inbound_;

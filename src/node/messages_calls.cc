@@ -36,13 +36,19 @@ void PendingCalls::time_out(CallId id, Time now, const std::string& reason) {
 void PendingCalls::fail_with(CallId id, FailureCode code, const std::string& what_happened) {
   const PendingCall& call = calls_.at(id);
   const std::string host = topology_.table().host(call.peer);
-  const bool is_send = call.kind == PendingCall::Kind::send;
-  const std::string size = is_send ? fmt::format(", {} bytes", call.bytes) : "";
-  Failure failure{code, Phase::running, RankSet::single(call.peer), host,
-                  fmt::format("{} rank {} on {} (tag {}{}) {}", is_send ? "send to" : "recv from", raw(call.peer), host,
-                              call.tag, size, what_happened)};
+  Failure failure{code, Phase::running, RankSet::single(call.peer), host, text_of(call, host) + " " + what_happened};
   finish(id);
   effects_.complete(id, std::move(failure));
+}
+
+std::string PendingCalls::text_of(const PendingCall& call, const std::string& host) {
+  const std::string peer = fmt::format("rank {} on {}", raw(call.peer), host);
+  switch (call.kind) {
+    case PendingCall::Kind::send: return fmt::format("send to {} (tag {}, {} bytes)", peer, call.tag, call.bytes);
+    case PendingCall::Kind::receive: return fmt::format("recv from {} (tag {})", peer, call.tag);
+    case PendingCall::Kind::connect: break;
+  }
+  return "connect to " + peer;
 }
 
 void PendingCalls::fail_all(const Failure& failure) {

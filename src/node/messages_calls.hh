@@ -1,4 +1,4 @@
-// The sends and receives that have not completed: their deadlines, and the sentences that say why one failed.
+// The sends, receives and connects that have not completed: their deadlines, and the sentences that say why one failed.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 namespace banyan::node {
 
 struct PendingCall {
-  enum class Kind : std::uint8_t { send, receive };
+  enum class Kind : std::uint8_t { send, receive, connect };
   Kind kind{};
   Rank peer{};
   std::uint32_t tag = 0;
@@ -45,6 +45,7 @@ class PendingCalls {
  private:
   void finish(CallId id);
   void fail_with(CallId id, FailureCode code, const std::string& what_happened);
+  static std::string text_of(const PendingCall& call, const std::string& host);
 
   const Topology& topology_;
   Effects& effects_;

@@ -72,7 +72,7 @@ TEST(MessageTimeouts, a_receive_says_whether_anything_was_sent) {
     cluster.tree().run(
         [&](Rank rank, LinkId from, const wire::Frame& frame) {
           if (rank == R(0) && from == parent && frame.kind == wire::Kind::data) ++data_frames;
-          return cluster.at(rank).on_frame(from, frame.kind, frame.body);
+          return cluster.at(rank).on_frame(cluster.now(), from, frame.kind, frame.body);
         },
         1);
   }

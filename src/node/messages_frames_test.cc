@@ -27,7 +27,7 @@ class MessageFrames : public testing::Test {
   bool hand_in(const Message& message, const Payload& tail = {}) {
     const Payload frame = wire::encode(message, Epoch{1, 1}, tail);
     const LinkId up = cluster_.tree().link(R(1), R(0));
-    const bool fine = rank().on_frame(up, Message::kKind,
+    const bool fine = rank().on_frame(cluster_.now(), up, Message::kKind,
                                       frame.part(wire::kFrameHeaderBytes, frame.size() - wire::kFrameHeaderBytes));
     EXPECT_TRUE(rank().consistent());
     return fine;
@@ -73,8 +73,8 @@ TEST_F(MessageFrames, what_does_not_decode_or_names_ranks_out_of_range_breaks_th
   EXPECT_FALSE(hand_in(wire::Grant{ends(), Sequence{0}, 2, 1}));
   EXPECT_FALSE(hand_in(wire::Grant{ends(), Sequence{0}, 0, wire::kMaxGrantBytes + 1}));
   EXPECT_FALSE(hand_in(wire::Accept{ends(), Sequence{0}, Sequence{0}}, Payload::copy("tail")));
-  EXPECT_FALSE(rank().on_frame(LinkId{1000}, wire::Kind::data, Payload::copy("short")));
-  EXPECT_FALSE(rank().on_frame(LinkId{1000}, wire::Kind::status, {}));
+  EXPECT_FALSE(rank().on_frame(cluster_.now(), LinkId{1000}, wire::Kind::data, Payload::copy("short")));
+  EXPECT_FALSE(rank().on_frame(cluster_.now(), LinkId{1000}, wire::Kind::status, {}));
 }
 
 TEST_F(MessageFrames, a_frame_between_others_is_checked_before_it_is_passed_on) {
@@ -119,7 +119,7 @@ TEST_F(MessageFrames, what_does_not_come_from_the_way_to_its_source_is_ignored) 
   Messages& relay = cluster_.at(R(0));
   const auto give = [&](Rank from, const auto& message, const Payload& tail = {}) {
     const Payload frame = wire::encode(message, Epoch{1, 1}, tail);
-    return relay.on_frame(cluster_.tree().link(R(0), from), message.kKind,
+    return relay.on_frame(cluster_.now(), cluster_.tree().link(R(0), from), message.kKind,
                           frame.part(wire::kFrameHeaderBytes, frame.size() - wire::kFrameHeaderBytes));
   };
   const wire::Ends to_root{R(1), R(0), Incarnation{1001}, Incarnation{1000}};
@@ -186,7 +186,7 @@ TEST_F(MessageFrames, what_overtook_a_message_that_never_came_is_not_delivered_o
   const LinkId down = pair.tree().link(R(0), R(1));
   const wire::Data data{{R(1), R(0), Incarnation{1001}, Incarnation{1000}}, Sequence{1}, 0, 0, 6, Sequence{0}};
   const Payload frame = wire::encode(data, Epoch{1, 1}, Payload::copy("second"));
-  pair.at(R(0)).on_frame(down, wire::Kind::data,
+  pair.at(R(0)).on_frame(pair.now(), down, wire::Kind::data,
                          frame.part(wire::kFrameHeaderBytes, frame.size() - wire::kFrameHeaderBytes));
   EXPECT_GT(pair.at(R(0)).unexpected_bytes(), 0u);
   pair.tree().topology(R(0)).remove_child(down);

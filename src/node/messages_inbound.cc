@@ -89,7 +89,7 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, std:
 
 // --- frames --------------------------------------------------------------------------------------------------------
 
-void InboundMessages::on_data(const wire::Data& head, const Payload& bytes) {
+void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
   Flow& flow = flow_from(head.ends.source);
   const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
   const bool old = head.sequence < flow.lowest;
@@ -97,21 +97,59 @@ void InboundMessages::on_data(const wire::Data& head, const Payload& bytes) {
   const std::uint32_t bit = old ? 0 : std::uint32_t{1} << index;
   if (old || (flow.accepted & bit) != 0) {
     // Announced again: the sender does not know yet.
-    if (head.offset == 0) router_.send(wire::Accept{head.ends.reversed(), head.sequence, flow.lowest});
+    if (head.offset == 0) router_.send_by(from, wire::Accept{head.ends.reversed(), head.sequence, flow.lowest});
     return;
   }
   if ((flow.announced & bit) == 0) {
-    if (head.offset == 0) announce(flow, head, bytes);
+    if (head.offset == 0) announce(flow, head, bytes, from);
   } else {
     Message* message = find(flow, head.tag, head.sequence);
-    if (message == nullptr || message->total != head.total || !append(*message, head.offset, bytes)) return;
+    if (message == nullptr || message->total != head.total) return;
+    if (!append(*message, head.offset, bytes)) {
+      if (head.offset == 0 && (message->small() || bytes.empty())) announce_again(flow, *message, from);
+      return;
+    }
     settle(flow, head.tag);
   }
   refill();
 }
 
-void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes) {
-  Message message{.sequence = head.sequence, .total = head.total, .bytes = {}};
+// Its source sends it another way from now on. News that come over the tree while the direct link is still there are
+// older than the link, or its end will be seen here too.
+void InboundMessages::announce_again(const Flow& flow, Message& message, LinkId from) {
+  if (router_.is_direct(message.way) && !router_.is_direct(from)) return;
+  message.way = from;
+  ask_again(flow, message);
+}
+
+// For what was asked for and has not come: the question, or the bytes, may be lost.
+void InboundMessages::ask_again(const Flow& flow, const Message& message) {
+  const std::uint64_t received = message.bytes.size();
+  if (received < message.granted) {
+    router_.send_by(message.way,
+                    wire::Grant{router_.ends_to(flow.source), message.sequence, received, message.granted});
+  }
+}
+
+void InboundMessages::on_way_lost(Rank source, LinkId lost) {
+  const auto at = flows_.find(source);
+  if (at == flows_.end()) return;
+  for (auto& [tag, channel] : at->second.channels) {
+    for (Message& message : channel.messages) {
+      if (message.accepted || message.way != lost) continue;
+      message.way = router_.route_to(source);
+      ask_again(at->second, message);
+    }
+  }
+}
+
+bool InboundMessages::busy(Rank source) const {
+  const auto at = flows_.find(source);
+  return at != flows_.end() && at->second.announced != 0;
+}
+
+void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
+  Message message{.sequence = head.sequence, .total = head.total, .way = from, .bytes = {}};
   // Bytes that come unasked are of use only if they are the whole message.
   if (bytes.size() == head.total) {
     message.bytes = bytes;
@@ -168,7 +206,7 @@ void InboundMessages::deliver(Flow& flow, Channel& channel) {
     if (!message.complete() || !deliverable(flow, message)) return;
     release(message);
     calls_.complete(channel.receives.front(), std::move(message.bytes));
-    if (!message.accepted) accept(flow, message.sequence);
+    if (!message.accepted) accept(flow, message);
     channel.receives.pop_front();
     channel.messages.pop_front();
   }
@@ -193,7 +231,7 @@ void InboundMessages::shelve(Flow& flow, std::uint32_t tag, Message& message) {
     if (message.complete()) {
       make_compact(message.bytes);
       message.accepted = true;
-      accept(flow, message.sequence);
+      accept(flow, message);
     }
     return;
   }
@@ -213,7 +251,7 @@ bool InboundMessages::hold(Flow& flow, Message& message) {
   if (message.complete()) {
     make_compact(message.bytes);
     message.accepted = true;
-    accept(flow, message.sequence);
+    accept(flow, message);
   } else if (message.small()) {
     grant(flow, message, message.total);
   } else {
@@ -230,17 +268,17 @@ void InboundMessages::grant(const Flow& flow, Message& message, std::uint64_t wi
   const std::uint64_t to = std::min(message.total, received + window);
   // Half a window ahead, so that the pipe stays full and grants stay few.
   if (message.granted >= to || message.granted - received > window / 2 || canary(Canary::credit_lost)) return;
-  router_.send(wire::Grant{router_.ends_to(flow.source), message.sequence, message.granted, to});
+  router_.send_by(message.way, wire::Grant{router_.ends_to(flow.source), message.sequence, message.granted, to});
   message.granted = to;
 }
 
-void InboundMessages::accept(Flow& flow, Sequence sequence) {
-  flow.accepted |= std::uint32_t{1} << (raw(sequence) - raw(flow.lowest));
+void InboundMessages::accept(Flow& flow, const Message& message) {
+  flow.accepted |= std::uint32_t{1} << (raw(message.sequence) - raw(flow.lowest));
   const int whole = std::countr_one(flow.accepted);
   flow.accepted >>= whole;
   flow.announced >>= whole;
   flow.lowest = Sequence{raw(flow.lowest) + static_cast<std::uint64_t>(whole)};
-  router_.send(wire::Accept{router_.ends_to(flow.source), sequence, flow.lowest});
+  router_.send_by(message.way, wire::Accept{router_.ends_to(flow.source), message.sequence, flow.lowest});
 }
 
 void InboundMessages::release(Message& message) {
@@ -286,18 +324,29 @@ void InboundMessages::drop(Flow& flow) {
 }
 
 void InboundMessages::ask(Rank source) {
-  router_.send(wire::Grant{router_.ends_to(source), flow_from(source).announced_below(), 0, 0});
+  // Over the tree, where those who know that it has left are asked.
+  router_.route(wire::Grant{router_.ends_to(source), flow_from(source).announced_below(), 0, 0});
 }
 
 void InboundMessages::refuse_all() {
-  for (const auto& [source, flow] : flows_) {
-    for (const auto& [tag, channel] : flow.channels) {
-      for (const Message& message : channel.messages) {
+  for (auto& [source, flow] : flows_) {
+    for (auto& [tag, channel] : flow.channels) {
+      for (Message& message : channel.messages) {
         if (!message.accepted) router_.refuse(router_.ends_to(source).reversed(), message.sequence);
+        release(message);
       }
     }
+    flow.channels.clear();
   }
-  clear();
+}
+
+bool InboundMessages::has_accepted(const wire::Data& head) const {
+  const auto at = flows_.find(head.ends.source);
+  if (at == flows_.end()) return false;
+  const Flow& flow = at->second;
+  if (head.sequence < flow.lowest) return true;
+  const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
+  return index < kMaxMessagesInFlight && (flow.accepted & std::uint32_t{1} << index) != 0;
 }
 
 void InboundMessages::clear() {

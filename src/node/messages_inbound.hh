@@ -34,7 +34,11 @@ class InboundMessages {
   Progress progress(CallId id, Rank source, std::uint32_t tag) const;
 
   // A frame whose ends are of this life. What does not fit its flow is ignored.
-  void on_data(const wire::Data& head, const Payload& bytes);
+  void on_data(const wire::Data& head, const Payload& bytes, LinkId from);
+  // The direct link from `source` has ended: what was asked for there and has not come is asked for by routes.
+  void on_way_lost(Rank source, LinkId lost);
+  // Whether messages from there have been announced and not accepted.
+  bool busy(Rank source) const;
   // All messages of the flow from `source` below this one have been accepted.
   Sequence accepted_below(Rank source) const;
 
@@ -45,8 +49,10 @@ class InboundMessages {
   void drop(Rank source);
   // Asks `source` whether it is still there; if not, the answer is Undeliverable.
   void ask(Rank source);
-  // Tells the senders of all messages that are not accepted that they won't be, and forgets everything.
+  // Tells the senders of all messages that are not accepted that they won't be, and forgets everything but which ones
+  // were: what is late of these must not be refused.
   void refuse_all();
+  bool has_accepted(const wire::Data& head) const;
   void clear();
 
   std::uint64_t held_bytes() const { return pool_.used(); }
@@ -62,7 +68,8 @@ class InboundMessages {
     UnexpectedPool::Ticket ticket = 0;
     bool wanted = false;  // a receive waits for it
     bool accepted = false;
-    Payload bytes;  // the first part of the message, without a gap
+    LinkId way = kNoLink;  // by which it was announced, where grants and the acceptance go
+    Payload bytes;         // the first part of the message, without a gap
 
     bool complete() const { return bytes.size() == total; }
     bool small() const { return total <= kEagerMessageBytes; }
@@ -89,7 +96,9 @@ class InboundMessages {
   static bool deliverable(const Flow& flow, const Message& message) {
     return message.sequence < flow.announced_below();
   }
-  void announce(Flow& flow, const wire::Data& head, const Payload& bytes);
+  void announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
+  void announce_again(const Flow& flow, Message& message, LinkId from);
+  void ask_again(const Flow& flow, const Message& message);
   static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
 
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
@@ -99,7 +108,7 @@ class InboundMessages {
   void shelve(Flow& flow, std::uint32_t tag, Message& message);
   bool hold(Flow& flow, Message& message);
   void grant(const Flow& flow, Message& message, std::uint64_t window);
-  void accept(Flow& flow, Sequence sequence);
+  void accept(Flow& flow, const Message& message);
   // Gives back what a message has of the pool, its place in the queue included.
   void release(Message& message);
   // Asks for waiting small messages as far as the pool has room.

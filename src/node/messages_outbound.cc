@@ -27,11 +27,43 @@ void OutboundMessages::announce_more(Rank target, Flow& flow) {
     const Sequence sequence{raw(flow.first) + flow.in_flight.size()};
     flow.in_flight.push_back(std::move(flow.waiting.front()));
     flow.waiting.pop_front();
-    const Message& message = flow.in_flight.back();
-    const wire::Data head{router_.ends_to(target),        sequence, message.tag, 0, message.bytes.size(),
-                          inbound_.accepted_below(target)};
-    router_.send(head, message.bytes.size() <= kEagerMessageBytes ? message.bytes : Payload{});
+    announce(target, sequence, flow.in_flight.back());
   }
+}
+
+void OutboundMessages::announce(Rank target, Sequence sequence, Message& message) {
+  message.way = router_.way_to(target);
+  message.from = message.to = 0;
+  const wire::Data head{router_.ends_to(target),        sequence, message.tag, 0, message.bytes.size(),
+                        inbound_.accepted_below(target)};
+  router_.send_by(message.way, head, message.bytes.size() <= kEagerMessageBytes ? message.bytes : Payload{});
+}
+
+void OutboundMessages::on_direct_link(Rank target) {
+  const auto at = flows_.find(target);
+  if (at == flows_.end()) return;
+  Flow& flow = at->second;
+  for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
+    Message& message = flow.in_flight[i];
+    if (message.done || message.bytes.size() <= kEagerMessageBytes) continue;
+    announce(target, Sequence{raw(flow.first) + i}, message);
+  }
+}
+
+void OutboundMessages::on_way_lost(Rank target, LinkId lost) {
+  ways_.erase(lost);
+  const auto at = flows_.find(target);
+  if (at == flows_.end()) return;
+  Flow& flow = at->second;
+  for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
+    Message& message = flow.in_flight[i];
+    if (!message.done && message.way == lost) announce(target, Sequence{raw(flow.first) + i}, message);
+  }
+}
+
+bool OutboundMessages::busy(Rank target) const {
+  const auto at = flows_.find(target);
+  return at != flows_.end() && !at->second.in_flight.empty();
 }
 
 OutboundMessages::Message* OutboundMessages::find(Flow& flow, Sequence sequence) {
@@ -56,11 +88,12 @@ bool OutboundMessages::cancel(CallId id, Rank target) {
   return std::erase_if(flow.waiting, [id](const Message& message) { return message.call == id; }) > 0;
 }
 
-void OutboundMessages::on_grant(const wire::Grant& grant) {
+void OutboundMessages::on_grant(const wire::Grant& grant, LinkId from) {
   const Rank target = grant.ends.source;
   Message* message = find(target, grant.sequence);
   if (message == nullptr || grant.to > message->bytes.size() || grant.from == grant.to) return;
-  const LinkId link = router_.hop_to(target);
+  if (message->way != from) return;
+  const LinkId link = message->way;
   Way& way = ways_[link];
   if (message->from == message->to) way.granted.emplace_back(target, grant.sequence);
   // More of the same, or else what the target asks for now stands for what it had asked for before.
@@ -82,7 +115,7 @@ void OutboundMessages::send_granted(LinkId link, Way& way) {
     const auto [target, sequence] = way.granted.front();
     way.granted.pop_front();
     Message* message = find(target, sequence);
-    if (message == nullptr) continue;
+    if (message == nullptr || message->way != link || message->from == message->to) continue;
     way.queued += std::min<std::uint64_t>(kChunkBytes, message->to - message->from);
     send_chunk(target, sequence, *message);
     if (message->from < message->to) way.granted.emplace_back(target, sequence);
@@ -93,7 +126,7 @@ void OutboundMessages::send_chunk(Rank target, Sequence sequence, Message& messa
   const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, message.to - message.from);
   const wire::Data head{router_.ends_to(target),        sequence, message.tag, message.from, message.bytes.size(),
                         inbound_.accepted_below(target)};
-  router_.send(head, message.bytes.part(message.from, count));
+  router_.send_by(message.way, head, message.bytes.part(message.from, count));
   message.from += count;
 }
 
@@ -119,11 +152,11 @@ void OutboundMessages::accepted(Message& message) {
   if (message.call) calls_.complete(*message.call, Payload{});
 }
 
-void OutboundMessages::on_undeliverable(const wire::Undeliverable& news) {
+void OutboundMessages::on_undeliverable(const wire::Undeliverable& news, LinkId from) {
   const auto at = flows_.find(news.ends.source);
   if (at == flows_.end()) return;
   Message* message = find(at->second, news.sequence);
-  if (message == nullptr) return;
+  if (message == nullptr || (message->way != from && router_.is_direct(message->way))) return;
   message->done = true;
   message->bytes = {};
   if (message->call) calls_.fail(*message->call, FailureCode::rank_left, news.reason);

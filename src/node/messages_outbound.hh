@@ -30,13 +30,23 @@ class OutboundMessages {
   // The call waits no longer. True: its message was never announced and is withdrawn.
   bool cancel(CallId id, Rank target);
 
-  // Frames of the reverse direction; what does not fit their flow is ignored.
-  void on_grant(const wire::Grant& grant);
+  // Frames of the reverse direction; what does not fit their flow is ignored, and so is a grant that comes another way
+  // than its message goes.
+  void on_grant(const wire::Grant& grant, LinkId from);
   void on_accept(const wire::Accept& accept);
   void on_acknowledged(Rank target, Sequence acknowledged);
-  void on_undeliverable(const wire::Undeliverable& news);
+  // News that come over the tree of a message that goes over a direct link wait for the end of that: the target's
+  // acceptance may be on it.
+  void on_undeliverable(const wire::Undeliverable& news, LinkId from);
   // The link has taken what was sent: more of what is granted follows.
   void on_drained(LinkId link);
+
+  // A direct link to `target` is open: what takes long goes on there.
+  void on_direct_link(Rank target);
+  // It has ended: what went that way is announced again, and goes on by routes from what the target asks for.
+  void on_way_lost(Rank target, LinkId lost);
+  // Whether the target has yet to accept what it has been told of.
+  bool busy(Rank target) const;
 
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
@@ -46,7 +56,8 @@ class OutboundMessages {
   struct Message {
     std::optional<CallId> call;  // none: the call has timed out
     std::uint32_t tag = 0;
-    bool done = false;  // accepted, or known not to arrive
+    bool done = false;     // accepted, or known not to arrive
+    LinkId way = kNoLink;  // by which it was announced last: its bytes and all that concerns it keep their order there
     Payload bytes;
     // Granted and not sent yet: one range, for a target never asks for bytes while it waits for later ones.
     std::uint64_t from = 0;
@@ -66,6 +77,7 @@ class OutboundMessages {
   };
 
   void announce_more(Rank target, Flow& flow);
+  void announce(Rank target, Sequence sequence, Message& message);
   void send_granted(LinkId link, Way& way);
   void send_chunk(Rank target, Sequence sequence, Message& message);
   Message* find(Rank target, Sequence sequence);

@@ -1,11 +1,12 @@
-// Which way the frames of messages go: over the link to the next hop, or, for this rank's messages to itself, round
-// an inner loop that needs no network.
+// Which way the frames of messages go: over a direct link, over the link to the next hop, or, for this rank's messages
+// to itself, round an inner loop that needs no network.
 #pragma once
 
 #include <list>
 #include <optional>
 #include <variant>
 
+#include "node/direct_links.hh"
 #include "node/effects.hh"
 #include "node/topology.hh"
 #include "wire/point_to_point.hh"
@@ -23,8 +24,9 @@ using ArrivedFrame = std::variant<ArrivedData, wire::Grant, wire::Accept, wire::
 
 class MessageRouter {
  public:
-  // Both outlive this object.
-  MessageRouter(const Topology& topology, Effects& effects) : topology_(topology), effects_(effects) {}
+  // All outlive this object.
+  MessageRouter(const Topology& topology, const DirectLinks& direct, Effects& effects)
+      : topology_(topology), direct_(direct), effects_(effects) {}
 
   Rank self() const { return topology_.self(); }
   // This rank's ends of the flow to `target`.
@@ -33,17 +35,27 @@ class MessageRouter {
   bool of_this_life(const wire::Ends& ends) const;
   // Whether a frame could be sent to `rank` once `leaving` is gone.
   bool reachable(Rank rank, LinkId leaving = kNoLink) const;
-  // The link to `target`; kNoLink: it is this rank, or there is none.
-  LinkId hop_to(Rank target) const { return target == self() ? kNoLink : topology_.next_hop(target); }
-  // Whether a frame of `source` can come by this link.
-  bool comes_from(Rank source, LinkId link) const { return source != self() && topology_.next_hop(source) == link; }
+  // The way to `target` at this time: a direct link if there is one, else the next hop. kNoLink: it is this rank, or
+  // there is none.
+  LinkId way_to(Rank target) const;
+  // The way that is always there, over the tree.
+  LinkId route_to(Rank target) const { return target == self() ? kNoLink : topology_.next_hop(target); }
+  bool is_direct(LinkId link) const { return direct_.peer_of(link) != kNoRank; }
+  // Whether a frame of these ends can come by this link: nobody speaks for a rank that does not lie behind him, and a
+  // direct link is for its own two ranks.
+  bool can_come(const wire::Ends& ends, LinkId link) const;
 
-  // Sends a frame on its way. `from`: the link that it came by, if it is only passed on. What can't go on is dropped;
-  // if it is Data or a Grant its source is told.
-  void send(const wire::Data& head, const Payload& bytes, LinkId from = kNoLink);
-  void send(const wire::Grant& grant, LinkId from = kNoLink);
-  void send(const wire::Accept& accept, LinkId from = kNoLink);
-  void send(const wire::Undeliverable& news, LinkId from = kNoLink);
+  // Sends a frame of this rank's own by the link that its message goes by.
+  void send_by(LinkId way, const wire::Data& head, const Payload& bytes);
+  void send_by(LinkId way, const wire::Grant& grant);
+  void send_by(LinkId way, const wire::Accept& accept);
+  // Routes a frame. `from`: the link that it came by, if it is only passed on. What can't go on is dropped; if it is
+  // Data or a Grant, or asks for a direct link, its source is told.
+  void route(const wire::Data& head, const Payload& bytes, LinkId from = kNoLink);
+  void route(const wire::Grant& grant, LinkId from = kNoLink);
+  void route(const wire::Accept& accept, LinkId from = kNoLink);
+  void route(const wire::Undeliverable& news, LinkId from = kNoLink);
+  void route(const wire::Direct& direct, LinkId from = kNoLink);
   // Tells the source of `sequence` that it won't arrive. `ends`: those of its Data frames.
   void refuse(const wire::Ends& ends, Sequence sequence);
   // Tells who sent the grant that what it waits for won't come.
@@ -53,10 +65,12 @@ class MessageRouter {
   std::optional<ArrivedFrame> next_looped();
 
  private:
+  // False: there is no way, or it leads back to where the frame came from.
   template <typename Message>
-  bool forward(const Message& message, const Payload& tail, FrameClass frame_class, LinkId from);
+  bool forward(LinkId way, const Message& message, const Payload& tail, FrameClass frame_class, LinkId from);
 
   const Topology& topology_;
+  const DirectLinks& direct_;
   Effects& effects_;
   std::list<ArrivedFrame> looped_;
 };

@@ -38,10 +38,14 @@ std::size_t random_size(Random& random) {
   return random.below(3) == 0 ? kEdges[random.below(std::size(kEdges))] : random.below(3000);
 }
 
-// All sends and receives of a run, and what each receive must get.
+// All sends and receives of a run, and what each receive must get. With direct links, these are made for little, some
+// attempts fail, and those that are open break now and then.
 class Traffic {
  public:
-  explicit Traffic(std::uint64_t seed) : random_(seed), cluster_(random_shape(random_), seed, small_limits(random_)) {}
+  explicit Traffic(std::uint64_t seed, bool direct = false)
+      : random_(seed), cluster_(random_shape(random_), seed, small_limits(random_), direct) {
+    if (direct) cluster_.refuse_some(random_.below(3) == 0 ? 3 : 0);
+  }
 
   void run(int steps) {
     for (int i = 0; i < steps; ++i) step();
@@ -65,6 +69,8 @@ class Traffic {
     }
     EXPECT_TRUE(cluster_.tree().refusals().empty());
   }
+  std::uint64_t links_opened() const { return cluster_.ever_opened(); }
+  std::uint64_t links_broken() const { return broken_; }
 
  private:
   using Flow = std::tuple<Rank, Rank, std::uint32_t>;
@@ -73,6 +79,9 @@ class Traffic {
     Limits limits;
     limits.unexpected_bytes = random.below(2) == 0 ? limits.unexpected_bytes : random.below(40'000);
     limits.message_window_bytes = random.below(2) == 0 ? limits.message_window_bytes : random.below(100'000);
+    limits.direct_links = static_cast<std::uint32_t>(random.between(1, 6));
+    limits.direct_messages = static_cast<std::uint32_t>(random.between(1, 5));
+    limits.direct_bytes = random.below(2) == 0 ? 1 : 40'000;
     return limits;
   }
   Rank any_rank() { return R(static_cast<std::uint32_t>(random_.below(cluster_.tree().world_size()))); }
@@ -95,6 +104,7 @@ class Traffic {
       --owed_receives_[chosen];
       post_receive(chosen);
     } else {
+      if (random_.below(4) == 0 && cluster_.break_one(random_)) ++broken_;
       cluster_.run(random_.below(40));
       ASSERT_TRUE(cluster_.consistent());
     }
@@ -109,6 +119,7 @@ class Traffic {
   std::map<Flow, std::vector<CallId>> receives_;
   std::map<Flow, int> owed_receives_;
   std::vector<std::pair<Rank, CallId>> sends_;
+  std::uint64_t broken_ = 0;
 };
 
 TEST(Messages, random_traffic_arrives_once_and_in_order_per_source_target_and_tag) {
@@ -119,6 +130,22 @@ TEST(Messages, random_traffic_arrives_once_and_in_order_per_source_target_and_ta
     traffic.check();
     if (HasFailure()) return;
   }
+}
+
+TEST(Messages, random_traffic_arrives_once_and_in_order_while_direct_links_come_and_break) {
+  std::uint64_t opened = 0;
+  std::uint64_t broken = 0;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Traffic traffic(seed, true);
+    traffic.run(200);
+    traffic.check();
+    if (HasFailure()) return;
+    opened += traffic.links_opened();
+    broken += traffic.links_broken();
+  }
+  EXPECT_GT(opened, 1000u);
+  EXPECT_GT(broken, 300u);
 }
 
 TEST(Messages, a_megabyte_arrives_whether_its_receive_was_posted_before_or_after_it) {
@@ -382,7 +409,7 @@ TEST(Messages, what_is_passed_on_names_the_link_that_feeds_it) {
   EXPECT_EQ(own.feeder, kNoLink);
   const LinkId from = cluster.tree().link(R(0), R(1));
   const Payload body = own.frame.part(wire::kFrameHeaderBytes, own.frame.size() - wire::kFrameHeaderBytes);
-  EXPECT_TRUE(cluster.at(R(0)).on_frame(from, wire::Kind::data, body));
+  EXPECT_TRUE(cluster.at(R(0)).on_frame(cluster.now(), from, wire::Kind::data, body));
   effects = cluster.tree().effects(R(0)).take();
   ASSERT_EQ(effects.size(), 1u);
   const auto relayed = std::get<effect::SendFrame>(effects[0]);

@@ -9,6 +9,7 @@ namespace banyan::node {
 
 Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
     : config_(config),
+      link_ids_(link_ids),
       job_(job),
       random_(config.seed),
       joiner_(config, link_ids, effects_, random_),
@@ -35,6 +36,7 @@ void Node::start(Time now) {
 
 void Node::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
   if (over()) return;
+  if (messages_) return messages_->on_listening(now, listener, endpoint);
   joiner_.on_listening(now, listener, endpoint);
   // The root's record names the address it listens at, so it waits for that.
   if (is_root() && listener == Listener::rendezvous) {
@@ -46,6 +48,7 @@ void Node::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
 
 void Node::on_listen_failed(Time now, Listener listener, const std::string& reason) {
   if (over()) return;
+  if (messages_) return messages_->on_listen_failed(now, listener, reason);
   joiner_.on_listen_failed(now, listener, reason);
   after_joiner(now);
 }
@@ -53,9 +56,11 @@ void Node::on_listen_failed(Time now, Listener listener, const std::string& reas
 void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bool accepted, const Endpoint& local) {
   if (!accepted) {
     if (over()) return;
+    if (messages_ && messages_->owns(link)) return messages_->on_authenticated(link);
     joiner_.on_authenticated(now, link, peer);
     return after_joiner(now);
   }
+  if (peer.role == wire::Role::direct) return on_direct_caller(link, peer);
   const wire::Record* known = registry_ ? registry_->find(peer.rank) : nullptr;
   const bool own_rank = peer.rank == config_.rank;
   const bool another_life = topology_ ? topology_->table().incarnation(peer.rank) != peer.incarnation
@@ -113,6 +118,14 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
   unattached_.emplace_back(after(now, config_.limits.handshake_timeout), link);
 }
 
+void Node::on_direct_caller(LinkId link, const session::Peer& peer) {
+  const bool same_life = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
+  if (same_life && !over() && messages_->on_accepted(link, peer.rank)) return;
+  refuse(link, Failure{FailureCode::unreachable, Phase::running, RankSet::single(config_.rank), config_.host_name,
+                       rank_text(config_.rank) + " on " + config_.host_name + " waits for no link of " +
+                           rank_text(peer.rank)});
+}
+
 bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
   const auto child = children_.find(link);
   bool fine = true;  // of a link that was given up in the meantime
@@ -122,6 +135,8 @@ bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
     fine = on_frame_of_child(now, link, child->second, frame);
   } else if (joiner_.owns(link)) {
     fine = on_frame_from_above(now, link, frame);
+  } else if (messages_ && messages_->owns(link)) {
+    fine = messages_->on_frame(now, link, frame.kind, frame.body);
   }
   // What this rank owed to others may have left with that.
   if (closing_) finish_closing();
@@ -182,7 +197,8 @@ bool Node::on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame
     case Kind::data:
     case Kind::grant:
     case Kind::accept:
-    case Kind::undeliverable: return messages_ && messages_->on_frame(link, frame.kind, frame.body);
+    case Kind::undeliverable:
+    case Kind::direct: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
     default: return false;
   }
 }
@@ -241,6 +257,7 @@ void Node::on_link_failed(Time now, LinkId link, const Failure& failure, bool re
                           const std::optional<session::Peer>& peer) {
   if (children_.contains(link)) return lose_child(now, link, failure);
   if (joiner_.owns(link)) return lose_parent(now, link, failure, rejected_by_peer);
+  if (messages_ && messages_->owns(link)) return messages_->on_link_failed(now, link, failure);
   // Told once, so that strangers can't fill a log; the rest are counted.
   using enum FailureCode;
   const bool confused = failure.code == wrong_secret || failure.code == wrong_job || failure.code == wrong_version;
@@ -273,6 +290,8 @@ void Node::call(Time now, Call call) {
     collectives_->call(now, call.id, std::move(*collective), call.deadline);
   } else if (auto* send = std::get_if<Send>(&call.operation)) {
     messages_->send(now, call.id, std::move(*send), call.deadline);
+  } else if (const auto* dial = std::get_if<Dial>(&call.operation)) {
+    messages_->dial(now, call.id, dial->peer, call.deadline);
   } else {
     messages_->receive(now, call.id, std::get<Receive>(call.operation), call.deadline);
   }
@@ -370,7 +389,7 @@ void Node::fill(Statistics& statistics) const {
   statistics.formed = formed_;
   statistics.hosts = topology_->table().hosts();
   statistics.depth = topology_->table().depth();
-  statistics.unexpected_bytes = messages_->unexpected_bytes();
+  messages_->fill(statistics);
 }
 
 }  // namespace banyan::node

@@ -88,6 +88,7 @@ class Node {
   };
 
   // node.cc
+  void on_direct_caller(LinkId link, const session::Peer& peer);
   bool may_enclose(LinkId link, wire::Kind kind) const;
   bool on_frame_of_child(Time now, LinkId link, Child& child, const wire::Frame& frame);
   bool on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame);
@@ -159,6 +160,7 @@ class Node {
   std::string host_of(Rank rank, const std::string& otherwise) const;
 
   const Config& config_;
+  LinkIds& link_ids_;
   JobId job_;
   Effects effects_;
   Random random_;

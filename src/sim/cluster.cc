@@ -140,16 +140,17 @@ bool Cluster::connected(std::size_t i) const {
   return std::any_of(links.begin(), links.end(), [](const auto& link) { return link.second.connection != kNone; });
 }
 
-std::optional<std::size_t> Cluster::reset(std::size_t i) {
+std::optional<std::size_t> Cluster::reset(std::size_t i, const std::function<bool(std::size_t)>& wanted) {
   std::vector<End> open;
   for (const auto& [link, end] : states_[i].links) {
-    if (end.connection != kNone) open.push_back(end);
+    if (end.connection == kNone) continue;
+    const std::uint32_t other = connections_[end.connection].half[1 - end.side].process;
+    if (other != kStranger && wanted(other)) open.push_back(end);
   }
   if (open.empty()) return std::nullopt;
   const auto [number, side] = open[random_.below(open.size())];
   Connection& connection = connections_[number];
   const std::uint32_t other = connection.half[1 - side].process;
-  if (other == kStranger) return std::nullopt;
   for (const std::uint32_t end : {0u, 1u}) {
     Half& half = connection.half[end];
     half.ended = true;
@@ -485,7 +486,7 @@ std::string Cluster::key(std::uint32_t i, node::Target target, const Endpoint& e
 
 void Cluster::bind(std::uint32_t i, const node::effect::Listen& listen) {
   if (!exists(i)) return;
-  const bool local = listen.listener == node::Listener::local;
+  const bool local = node::on_this_host(listen.listener);
   Endpoint endpoint;
   if (!local) {
     endpoint = processes_[i].address;

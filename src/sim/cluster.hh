@@ -168,8 +168,9 @@ class Cluster {
   // From now on it needs so many times its CPU time, and at least `wake` each time it wakes up.
   void slow_down(std::size_t i, std::int64_t times, Duration wake);
   // One of the process's connections breaks: what is on its way is lost, and both ends hear of it. Whose the other end
-  // was; none if it has no connection.
-  std::optional<std::size_t> reset(std::size_t i);
+  // was; none if it has no connection to one that is `wanted`.
+  std::optional<std::size_t> reset(
+      std::size_t i, const std::function<bool(std::size_t)>& wanted = [](std::size_t) { return true; });
   // What the process has said last in a handshake of its own, for a stranger who has listened.
   const std::string& overheard(std::size_t i) const { return states_[i].overheard; }
 
@@ -258,8 +259,8 @@ class Cluster {
     std::map<AcceptToken, std::uint32_t> offered;
     Fifo<Work> inbox;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> written;  // (connection, side) with a batch
-    std::array<std::uint32_t, 3> accept_queue{};                   // taken, by listener
-    std::array<bool, 3> listening{};                               // by listener
+    std::array<std::uint32_t, node::kListeners> accept_queue{};    // taken, by listener
+    std::array<bool, node::kListeners> listening{};                // by listener
     Time free_at{};                                                // until then it computes
     std::weak_ptr<const Payload> last_enclosure;                   // stands in shared memory already
     Time alarm_at = kNever;

@@ -112,6 +112,17 @@ std::string fields(const wire::Undeliverable& undeliverable) {
   return text(undeliverable.ends.source) + " -> " + text(undeliverable.ends.target) + " " +
          text(undeliverable.sequence) + (undeliverable.awaited ? " awaited " : " ") + quoted(undeliverable.reason);
 }
+std::string fields(const wire::Direct& direct) {
+  using enum wire::Direct::Word;
+  const std::string ends =
+      text(direct.ends.source) + " -> " + text(direct.ends.target) + " links=" + text(direct.links) + " ";
+  switch (direct.word) {
+    case ask: return ends + "ask";
+    case offer: return ends + "offer at=" + (direct.endpoint.known() ? direct.endpoint.to_string() : "its Unix name");
+    case decline: return ends + "decline " + quoted(direct.reason);
+  }
+  return {};
+}
 std::string fields(const wire::Grant& grant) {
   return text(grant.ends.source) + " -> " + text(grant.ends.target) + " " + text(grant.sequence) + " " +
          text(grant.from) + ".." + text(grant.to);
@@ -192,6 +203,7 @@ std::string fields_of(const SentFrame& frame) {
     case wire::Kind::grant: return decoded<wire::Grant>(frame);
     case wire::Kind::accept: return decoded<wire::Accept>(frame);
     case wire::Kind::undeliverable: return decoded<wire::Undeliverable>(frame);
+    case wire::Kind::direct: return decoded<wire::Direct>(frame);
   }
   return {};
 }

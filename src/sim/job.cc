@@ -34,6 +34,10 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
   config.shares_memory = true;
   config.limits.enclose_bytes = options.enclose_bytes;
+  config.limits.message_window_bytes = options.message_window_bytes;
+  config.limits.direct_links = options.direct_links;
+  config.limits.direct_messages = options.direct_messages;
+  config.limits.direct_bytes = options.direct_bytes;
   config.fan_out = options.fan_out;
   config.rendezvous = "host-0:4242";
   config.hosts = hosts;

@@ -19,6 +19,12 @@ struct JobOptions {
   std::uint32_t blob_bytes = 128;
   // From this size on the ranks of a host share what all are given.
   std::size_t enclose_bytes = Limits{}.enclose_bytes;
+  // How many direct links a rank may have, and what makes one.
+  std::uint32_t direct_links = Limits{}.direct_links;
+  std::uint32_t direct_messages = Limits{}.direct_messages;
+  std::size_t direct_bytes = Limits{}.direct_bytes;
+  // Bytes of one message that may be under way.
+  std::size_t message_window_bytes = Limits{}.message_window_bytes;
   // The ranks start evenly within this time.
   Duration arrival{};
   // After which a rank gives up.

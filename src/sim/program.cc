@@ -11,7 +11,7 @@ namespace {
 
 // Few tags, so that several messages of one flow are under way.
 constexpr std::uint32_t kTags = 3;
-constexpr std::uint32_t kMessagesPerOperation = 4;
+constexpr std::uint32_t kMessagesPerOperation = 6;
 
 Payload element_bytes(std::uint32_t value) {
   std::string text(sizeof value, '\0');
@@ -31,9 +31,17 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
       for (auto& plan : plans_) plan.push_back({what, id, root, 0});
       continue;
     }
+    std::uint32_t from = 0;
+    std::uint32_t to = 0;
     for (std::uint32_t i = 0; i < kMessagesPerOperation; ++i) {
-      const auto from = static_cast<std::uint32_t>(random.below(ranks));
-      const auto to = static_cast<std::uint32_t>(random.below(ranks));
+      // Every other time the same two once more, or the other way round: so many are worth a direct link.
+      if (i == 0 || random.below(2) == 0) {
+        from = static_cast<std::uint32_t>(random.below(ranks));
+        to = static_cast<std::uint32_t>(random.below(ranks));
+        if (random.below(4) == 0) plans_[from].push_back({What::dial, 0, to, 0});
+      } else if (random.below(3) == 0) {
+        std::swap(from, to);
+      }
       const auto tag = static_cast<std::uint32_t>(random.below(kTags));
       const std::uint32_t message = operations + id * kMessagesPerOperation + i;
       plans_[from].push_back({What::send, message, to, tag});
@@ -42,11 +50,13 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
   }
 }
 
-// Mostly few bytes, none at times, and now and then more than one frame.
-Payload Program::bytes(std::uint32_t id, std::uint32_t rank) const {
+// Mostly few bytes, none at times, and now and then more than one frame; of messages one in four is that long, so that
+// some are under way whenever a direct link comes or goes.
+Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const {
   Random random(seed_ * 1'000'003 + std::uint64_t{id} * 4'194'304 + rank);
   const std::uint64_t kind = random.below(20);
-  const std::size_t size = kind == 0 ? random.below(100'000) : kind < 3 ? 0 : random.below(200);
+  const bool is_long = kind == 0 || (message && kind >= 16);
+  const std::size_t size = is_long ? random.below(message ? 300'000 : 100'000) : kind < 3 ? 0 : random.below(200);
   std::string text(size, '\0');
   // Each byte tells its place: the period divides no chunk.
   constexpr std::size_t kPeriod = 251;
@@ -73,8 +83,9 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
           {.kind = allreduce, .reduction = wire::Reduction::sum, .element = wire::ElementType::uint32, .count = 1},
           element_bytes(element(step.id, rank)),
           {}};
-    case What::send: return node::Send{Rank{step.peer}, step.tag, bytes(step.id, rank)};
+    case What::send: return node::Send{Rank{step.peer}, step.tag, bytes(step.id, rank, true)};
     case What::receive: return node::Receive{Rank{step.peer}, step.tag};
+    case What::dial: return node::Dial{Rank{step.peer}};
   }
   return node::Close{};
 }
@@ -97,7 +108,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   if (payload == nullptr) return where + ": no bytes where some are due";
   Payload expected;
   if (step.what == What::broadcast) expected = bytes(step.id, step.peer);
-  if (step.what == What::receive) expected = bytes(step.id, step.peer);
+  if (step.what == What::receive) expected = bytes(step.id, step.peer, true);
   if (step.what == What::allreduce) {
     std::uint32_t sum = 0;
     for (std::uint32_t other = 0; other < ranks_; ++other) sum += element(step.id, other);

@@ -19,18 +19,20 @@ class Program {
   std::size_t calls(std::uint32_t rank) const { return plans_[rank].size(); }
   using Operation = decltype(node::Call::operation);
   Operation call(std::uint32_t rank, std::size_t index) const;
+  // Whether the job is none the worse if that call fails.
+  bool may_fail(std::uint32_t rank, std::size_t index) const { return plans_[rank][index].what == What::dial; }
   // What is wrong with this result of that call; empty: nothing. Failures are not its business.
   std::string complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) const;
 
  private:
-  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive };
+  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive, dial };
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
-    std::uint32_t peer = 0;  // root, target or source
+    std::uint32_t peer = 0;  // root, target, source or whom to dial
     std::uint32_t tag = 0;
   };
-  Payload bytes(std::uint32_t id, std::uint32_t rank) const;
+  Payload bytes(std::uint32_t id, std::uint32_t rank, bool message = false) const;
   std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
 
   std::uint64_t seed_;

@@ -15,23 +15,44 @@ using std::chrono::seconds;
 constexpr Duration kShortestWhile = milliseconds(1);
 constexpr Duration kLongestWhile = seconds(1);
 
-constexpr std::array<std::string_view, kFaultKinds> kKindNames{"refused",   "half-open", "reset",   "delay",
-                                                               "partition", "one-way",   "pause",   "slow",
-                                                               "crash",     "host loss", "garbage", "replay"};
+constexpr std::array<std::string_view, kFaultKinds> kKindNames{
+    "refused", "half-open", "reset",     "delay",   "partition", "one-way",     "pause",
+    "slow",    "crash",     "host loss", "garbage", "replay",    "direct reset"};
 constexpr std::array<std::string_view, kJobPhases> kPhaseNames{"joining", "registering", "running", "closing"};
 
 Duration up_to(Random& random, Duration most) {
   return Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(most.count()))));
 }
 
+// All but that of direct links, the last one, which has its own chance.
+constexpr std::size_t kFaultsOfAnyJob = kFaultKinds - 1;
+static_assert(static_cast<std::size_t>(FaultKind::direct_reset) == kFaultsOfAnyJob);
+
 Fault random_fault(Random& random, std::uint32_t ranks) {
   Fault fault;
-  fault.kind = static_cast<FaultKind>(random.below(kFaultKinds));
+  fault.kind = static_cast<FaultKind>(random.below(kFaultsOfAnyJob));
   fault.phase = static_cast<JobPhase>(random.below(kJobPhases));
   fault.rank = static_cast<std::uint32_t>(random.below(ranks));
   fault.wait = random.below(3) == 0 ? Duration{} : up_to(random, milliseconds(2));
   fault.length = kShortestWhile + up_to(random, random.below(2) == 0 ? milliseconds(20) : kLongestWhile);
   return fault;
+}
+
+// Mostly made for little, and few, so that they come and go; one seed in four breaks some. Drawn apart, so that the
+// rest of a scenario does not depend on it.
+void add_direct_links(Scenario& scenario) {
+  Random random(scenario.seed ^ 0xd1'4ec7);
+  JobOptions& job = scenario.job;
+  if (random.below(2) == 0) job.message_window_bytes = 2 * kChunkBytes;
+  if (random.below(4) == 0) return;
+  job.direct_links = static_cast<std::uint32_t>(random.below(5));
+  job.direct_messages = static_cast<std::uint32_t>(random.between(1, 4));
+  job.direct_bytes = random.below(2) == 0 ? 1 : 20'000;
+  for (std::uint64_t i = random.below(4) == 0 ? random.between(1, 3) : 0; i > 0; --i) {
+    Fault fault = random_fault(random, job.ranks);
+    fault.kind = FaultKind::direct_reset;
+    scenario.faults.push_back(fault);
+  }
 }
 
 }  // namespace
@@ -44,6 +65,7 @@ bool Fault::lasts() const {
     case FaultKind::reset:
     case FaultKind::crash:
     case FaultKind::host_loss:
+    case FaultKind::direct_reset:
     case FaultKind::garbage:
     case FaultKind::replay: return false;
     default: return true;
@@ -89,7 +111,9 @@ std::string Scenario::to_string() const {
                      (job.all_listed() ? ", computed parents"
                       : job.has_list() ? ", " + std::to_string(job.listed_hosts) + " listed hosts"
                                        : "") +
-                     (job.secret ? "" : ", no secret") + ", " + std::to_string(operations) +
+                     ", " + std::to_string(job.direct_links) + " direct links after " +
+                     std::to_string(job.direct_messages) + " messages or " + std::to_string(job.direct_bytes) +
+                     " bytes" + (job.secret ? "" : ", no secret") + ", " + std::to_string(operations) +
                      " operations, arrival within " + std::to_string(job.arrival.count() / 1000) + " us";
   for (const Fault& fault : faults) text += "\n  " + fault.to_string();
   return text;
@@ -116,6 +140,7 @@ Scenario Scenario::random(std::uint64_t seed) {
   for (std::uint64_t i = random.below(kMostRandomFaults + 1); i > 0; --i) {
     scenario.faults.push_back(random_fault(random, job.ranks));
   }
+  add_direct_links(scenario);
   return scenario;
 }
 

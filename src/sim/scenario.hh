@@ -13,20 +13,21 @@
 namespace banyan::sim {
 
 enum class FaultKind : std::uint8_t {
-  refused,    // nobody can connect to the rank, for a while
-  half_open,  // connections to it open, and nothing arrives on them, for a while
-  reset,      // one of its connections breaks
-  delay,      // what goes to and from its host takes longer, for a while
-  partition,  // nothing goes to or from its host, for a while
-  one_way,    // nothing leaves its host, for a while
-  pause,      // the process stands still, for a while
-  slow,       // and from now on computes slowly
-  crash,      // the process dies
-  host_loss,  // all processes of its host die
-  garbage,    // a stranger calls and speaks nonsense
-  replay,     // a stranger calls and says again what a rank has said
+  refused,       // nobody can connect to the rank, for a while
+  half_open,     // connections to it open, and nothing arrives on them, for a while
+  reset,         // one of its connections breaks
+  delay,         // what goes to and from its host takes longer, for a while
+  partition,     // nothing goes to or from its host, for a while
+  one_way,       // nothing leaves its host, for a while
+  pause,         // the process stands still, for a while
+  slow,          // and from now on computes slowly
+  crash,         // the process dies
+  host_loss,     // all processes of its host die
+  garbage,       // a stranger calls and speaks nonsense
+  replay,        // a stranger calls and says again what a rank has said
+  direct_reset,  // one of its direct links breaks
 };
-inline constexpr std::size_t kFaultKinds = 12;
+inline constexpr std::size_t kFaultKinds = 13;
 std::string_view to_string(FaultKind kind);
 
 // Where the rank has got to when it happens.
@@ -66,7 +67,7 @@ struct Scenario {
   bool survivable() const;
   std::string to_string() const;
 
-  // 2 to 200 ranks (one in ten above 64) on one to many hosts, and up to 3 faults.
+  // 2 to 200 ranks (one in ten above 64) on one to many hosts, up to 3 faults, and up to 3 direct links that break.
   static Scenario random(std::uint64_t seed);
 };
 

@@ -91,6 +91,11 @@ constexpr std::array kSettings{
     Setting{"secret", [](Scenario& s) -> Field { return &s.job.secret; }},
     Setting{"blob-bytes", [](Scenario& s) -> Field { return &s.job.blob_bytes; }, 0, kMaxBlobBytes},
     Setting{"shared-from-bytes", [](Scenario& s) -> Field { return &s.job.enclose_bytes; }, 1, kMostBytes},
+    Setting{"message-window-bytes", [](Scenario& s) -> Field { return &s.job.message_window_bytes; }, kChunkBytes,
+            kMostBytes},
+    Setting{"direct-links", [](Scenario& s) -> Field { return &s.job.direct_links; }},
+    Setting{"direct-messages", [](Scenario& s) -> Field { return &s.job.direct_messages; }, 1},
+    Setting{"direct-bytes", [](Scenario& s) -> Field { return &s.job.direct_bytes; }, 1, kMostBytes},
     Setting{"arrival", [](Scenario& s) -> Field { return &s.job.arrival; }},
     // A rank makes all its calls at once.
     Setting{"operations", [](Scenario& s) -> Field { return &s.operations; }, 0, kMaxCollectivesInFlight},

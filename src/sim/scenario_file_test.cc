@@ -46,6 +46,10 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
                   .secret = false,
                   .blob_bytes = 5,
                   .enclose_bytes = 6,
+                  .direct_links = 24,
+                  .direct_messages = 25,
+                  .direct_bytes = 26,
+                  .message_window_bytes = 40'000,
                   .arrival = Duration(7)};
   scenario.operations = 8;
   scenario.cluster.network = {.latency = microseconds(9),
@@ -75,7 +79,9 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
   EXPECT_EQ(to_file(again), text);
   EXPECT_EQ(text.substr(0, text.find("costs ")),
             "seed 18446744073709551615\nranks 9\nranks-per-host 2\nfan-out 3\nlisted-hosts 2\nsecret no\n"
-            "blob-bytes 5\nshared-from-bytes 6\narrival 7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
+            "blob-bytes 5\nshared-from-bytes 6\nmessage-window-bytes 40000\ndirect-links 24\ndirect-messages "
+            "25\ndirect-bytes 26\narrival "
+            "7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
             "jitter 13us\nlate-one-in 14\nlate-by 1500ns\nbytes-per-second 16\nhosts-per-rack 11\n"
             "spine-latency 10ms\nrack-bytes-per-second 17\ncores-per-host 18\none-machine yes\naccept-queue 19\n"
             "clock-spread 23s\nsocket-buffer 20\nread-bytes 21\nsmall-read-bytes 22\n");
@@ -111,7 +117,7 @@ TEST(ScenarioFile, each_bad_line_is_named_with_what_was_expected) {
   const BadLine lines[]{
       {"crush rank 1 running",
        "'crush' is no fault (refused, half-open, reset, delay, partition, one-way, pause, slow, crash, host-loss, "
-       "garbage, replay) and no setting of a job"},
+       "garbage, replay, direct-reset) and no setting of a job"},
       {"crash 1 running", "expected 'rank' after 'crash', not '1'"},
       {"crash rank one running", "expected a whole number from 0 to 4194303, not 'one'"},
       {"crash rank", "expected a whole number from 0 to 4194303, not ''"},

@@ -19,6 +19,7 @@ struct OperationName {
   std::string operator()(const node::Collective& collective) const { return wire::to_string(collective.call.kind); }
   std::string operator()(const node::Send& send) const { return "send to " + rank_name(raw(send.target)); }
   std::string operator()(const node::Receive& receive) const { return "recv from " + rank_name(raw(receive.source)); }
+  std::string operator()(const node::Dial& dial) const { return "connect to " + rank_name(raw(dial.peer)); }
   std::string operator()(const node::Close&) const { return "close"; }
 };
 

@@ -145,7 +145,9 @@ class Trial {
     }
     const std::string wrong = program_.complaint(static_cast<std::uint32_t>(i), index, completion);
     if (!wrong.empty()) complain(wrong);
-    std::holds_alternative<Failure>(completion.result) ? ++ranks_[i].failed : ++ranks_[i].done;
+    const bool failed =
+        std::holds_alternative<Failure>(completion.result) && !program_.may_fail(static_cast<std::uint32_t>(i), index);
+    failed ? ++ranks_[i].failed : ++ranks_[i].done;
   }
 
   // --- what goes wrong ---
@@ -171,6 +173,9 @@ class Trial {
           happening.in_vain = true;
         }
         break;
+      case FaultKind::direct_reset:
+        happening.in_vain = !cluster_.reset(i, [&](std::size_t other) { return !are_neighbours(i, other); });
+        break;
       case FaultKind::pause:
         cluster_.freeze(i);
         cluster_.at(until, [this, i] { cluster_.thaw(i); });
@@ -185,6 +190,20 @@ class Trial {
       case FaultKind::garbage: garbage(i); break;
       case FaultKind::replay: call_at_root(cluster_.overheard(i)); break;
     }
+  }
+  // In the tree, or before there is one.
+  bool are_neighbours(std::size_t a, std::size_t b) const {
+    if (!first_table_ || !cluster_[a].table || !cluster_[b].table) return true;
+    const wire::Table& table = *first_table_;
+    const Rank one{static_cast<std::uint32_t>(a)};
+    const Rank other{static_cast<std::uint32_t>(b)};
+    if (table.leader(one) == other || table.leader(other) == one) return true;
+    if (table.leader(one) != one || table.leader(other) != other) return false;
+    const tree::Shape shape(table.fan_out());
+    const auto is_below = [&](Rank child, Rank parent) {
+      return child != kRootRank && shape.parent(table.position(child)) == table.position(parent);
+    };
+    return is_below(one, other) || is_below(other, one);
   }
   void crash(std::size_t i) {
     lost_.insert(static_cast<std::uint32_t>(i));
@@ -263,6 +282,10 @@ class Trial {
         ++succeeded;
       }
       const node::Statistics statistics = process.engine->statistics();
+      verdict_.direct_links_opened += statistics.direct_links_opened;
+      verdict_.direct_links_lost += statistics.direct_links_lost;
+      if (statistics.direct_links > scenario_.job.direct_links)
+        complain("rank " + std::to_string(i) + " has more direct links than it may have");
       // One goes to the parent.
       if (statistics.tree_links_peak > scenario_.job.fan_out + 1 + (i == 0 ? tree::kExtraChildren : 0)) {
         complain("rank " + std::to_string(i) + " has had more tree links than its fan-out allows");

@@ -36,6 +36,9 @@ struct Verdict {
   Time ended{};
   std::vector<Happening> happenings;
   std::vector<Ending> endings;  // by rank
+  // Of ranks that were not killed.
+  std::uint64_t direct_links_opened = 0;
+  std::uint64_t direct_links_lost = 0;
   // Faults that have happened, by kind and phase.
   std::array<std::array<std::uint32_t, kJobPhases>, kFaultKinds> happened{};
 };

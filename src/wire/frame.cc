@@ -25,6 +25,7 @@ const char* to_string(Kind kind) {
     case Kind::grant: return "grant";
     case Kind::accept: return "accept";
     case Kind::undeliverable: return "undeliverable";
+    case Kind::direct: return "direct";
   }
   return nullptr;
 }

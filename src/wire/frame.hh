@@ -47,6 +47,7 @@ enum class Kind : std::uint8_t {
   grant = 41,
   accept = 42,
   undeliverable = 43,
+  direct = 44,
 };
 
 const char* to_string(Kind kind);

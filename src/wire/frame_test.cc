@@ -223,7 +223,7 @@ TEST(FrameDecoder, reserved_bits_and_unknown_kinds_are_refused) {
       EXPECT_EQ(std::get<FrameError>(result), FrameError::unknown_kind);
     }
   }
-  EXPECT_EQ(known, 19u);
+  EXPECT_EQ(known, 20u);
 }
 
 TEST(FrameDecoder, random_bytes_are_no_frames_and_do_no_harm) {

@@ -1,5 +1,7 @@
 #include "wire/point_to_point.hh"
 
+#include "wire/join.hh"
+
 namespace banyan::wire {
 
 void Ends::write(Writer& writer) const {
@@ -78,6 +80,26 @@ void Undeliverable::read(Reader& reader) {
   if (flag > 1) reader.fail();
   awaited = flag == 1;
   reason = reader.text(kReasonBytes);
+}
+
+void Direct::write(Writer& writer) const {
+  ends.write(writer);
+  writer.number(word);
+  writer.number(links);
+  wire::write(writer, endpoint);
+  writer.text(reason, kReasonBytes);
+}
+
+void Direct::read(Reader& reader) {
+  ends.read(reader);
+  word = reader.number<Word>();
+  links = reader.number<std::uint32_t>();
+  endpoint = read_endpoint(reader);
+  reason = reader.text(kReasonBytes);
+  if (word != Word::ask && word != Word::offer && word != Word::decline) reader.fail();
+  // One word has one encoding: only an offer says where, only a decline says why.
+  if (word != Word::offer && endpoint.known()) reader.fail();
+  if (word != Word::decline && !reason.empty()) reader.fail();
 }
 
 }  // namespace banyan::wire

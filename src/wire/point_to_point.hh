@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/endpoint.hh"
 #include "wire/frame.hh"
 
 namespace banyan::wire {
@@ -79,6 +80,27 @@ struct Undeliverable {
   Ends ends;  // those of the frame that it answers, reversed, whoever sends this
   Sequence sequence{};
   bool awaited = false;  // it answers a Grant: the message is one to ends.target, and not from it
+  std::string reason;
+
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// How two ranks come to a direct link: one of them, which both know, listens; the other asks it where, and connects.
+struct Direct {
+  static constexpr Kind kKind = Kind::direct;
+  static constexpr std::size_t kReasonBytes = 256;
+  enum class Word : std::uint8_t {
+    ask = 1,      // to the side that listens: where?
+    offer = 2,    // from it: connect to me, at `endpoint` or, without one, at my Unix name
+    decline = 3,  // from either: it will not be, for `reason`
+  };
+  Ends ends;
+  Word word{};
+  // So many direct links of the two its source has seen open: words that crossed the opening of one are told from those
+  // that mean another.
+  std::uint32_t links = 0;
+  Endpoint endpoint;
   std::string reason;
 
   void write(Writer& writer) const;

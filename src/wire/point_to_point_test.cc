@@ -49,6 +49,27 @@ TEST(Accept, it_arrives_as_it_was_sent) {
   expect_harmless(accept, 3);
 }
 
+TEST(Direct, each_word_arrives_as_it_was_sent_and_says_nothing_that_it_has_no_use_for) {
+  using enum Direct::Word;
+  Endpoint endpoint{Endpoint::Family::tcp4, 4242, {}};
+  endpoint.address[0] = std::byte{10};
+  for (const Direct& direct : {Direct{kEnds, ask, 7, {}, {}}, Direct{kEnds, offer, 0, endpoint, {}},
+                               Direct{kEnds, offer, 0, {}, {}}, Direct{kEnds, decline, 0, {}, "all are in use"}}) {
+    const Direct copy = round_trip(direct);
+    EXPECT_EQ(copy.ends, direct.ends);
+    EXPECT_EQ(copy.word, direct.word);
+    EXPECT_EQ(copy.links, direct.links);
+    EXPECT_EQ(copy.endpoint, direct.endpoint);
+    EXPECT_EQ(copy.reason, direct.reason);
+    expect_exact_length(direct);
+    expect_harmless(direct, 5);
+  }
+  for (const Direct& wrong : {Direct{kEnds, ask, 0, endpoint, {}}, Direct{kEnds, offer, 0, {}, "why"},
+                              Direct{kEnds, decline, 0, endpoint, {}}, Direct{kEnds, Direct::Word{4}, 0, {}, {}}}) {
+    EXPECT_FALSE(decode<Direct>(body_of(wrong)));
+  }
+}
+
 TEST(Undeliverable, it_arrives_as_it_was_sent) {
   const Undeliverable news{kEnds, Sequence{9}, true, "the rank has left"};
   const Undeliverable copy = round_trip(news);

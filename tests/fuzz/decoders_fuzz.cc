@@ -27,10 +27,10 @@
 namespace banyan::wire {
 namespace {
 
-constexpr std::array kKinds{Kind::hello,       Kind::challenge, Kind::proof,   Kind::reject,       Kind::join,
-                            Kind::placement,   Kind::welcome,   Kind::records, Kind::status,       Kind::table_chunk,
-                            Kind::acknowledge, Kind::report,    Kind::verdict, Kind::leave,        Kind::collective,
-                            Kind::data,        Kind::grant,     Kind::accept,  Kind::undeliverable};
+constexpr std::array kKinds{Kind::hello,       Kind::challenge, Kind::proof,   Kind::reject,        Kind::join,
+                            Kind::placement,   Kind::welcome,   Kind::records, Kind::status,        Kind::table_chunk,
+                            Kind::acknowledge, Kind::report,    Kind::verdict, Kind::leave,         Kind::collective,
+                            Kind::data,        Kind::grant,     Kind::accept,  Kind::undeliverable, Kind::direct};
 
 constexpr std::size_t kPieceBytes = std::size_t{60} * 1024;
 
@@ -94,6 +94,7 @@ void check(const Frame& frame) {
     case Kind::grant: return check<Grant>(frame);
     case Kind::accept: return check<Accept>(frame);
     case Kind::undeliverable: return check<Undeliverable>(frame);
+    case Kind::direct: return check<Direct>(frame);
   }
   BANYAN_ASSERT(false);
 }

@@ -33,11 +33,12 @@ constexpr std::size_t kMostOperations = 200;
 constexpr std::size_t kMostOutputs = 20'000;
 constexpr std::size_t kMostBytesOut = std::size_t{256} * 1024 * 1024;
 
-constexpr std::array kKinds{wire::Kind::hello,   wire::Kind::challenge,   wire::Kind::proof,        wire::Kind::reject,
-                            wire::Kind::join,    wire::Kind::placement,   wire::Kind::welcome,      wire::Kind::records,
-                            wire::Kind::status,  wire::Kind::table_chunk, wire::Kind::acknowledge,  wire::Kind::report,
-                            wire::Kind::verdict, wire::Kind::leave,       wire::Kind::collective,   wire::Kind::data,
-                            wire::Kind::grant,   wire::Kind::accept,      wire::Kind::undeliverable};
+constexpr std::array kKinds{
+    wire::Kind::hello,   wire::Kind::challenge,   wire::Kind::proof,         wire::Kind::reject,
+    wire::Kind::join,    wire::Kind::placement,   wire::Kind::welcome,       wire::Kind::records,
+    wire::Kind::status,  wire::Kind::table_chunk, wire::Kind::acknowledge,   wire::Kind::report,
+    wire::Kind::verdict, wire::Kind::leave,       wire::Kind::collective,    wire::Kind::data,
+    wire::Kind::grant,   wire::Kind::accept,      wire::Kind::undeliverable, wire::Kind::direct};
 
 class Choices {
  public:

@@ -163,6 +163,24 @@ void calls(Play& play) {
   play.close_all();
 }
 
+void direct_links(Play& play) {
+  play.start_all();
+  play.run_until_formed();
+  play.cluster().call(4, node::Dial{Rank{1}});
+  play.cluster().call(1, node::Dial{Rank{4}});
+  play.cluster().run_for(milliseconds(10));
+  play.cluster().call(4, node::Dial{Rank{5}});
+  play.cluster().run_for(milliseconds(10));
+  // Too long to be sent without being asked for; the link breaks before it is.
+  play.cluster().call(1, node::Send{Rank{4}, 8, Payload::copy(std::string(kEagerMessageBytes + 1, 'l'))});
+  play.cluster().run_for(milliseconds(10));
+  play.cluster().reset(1, [](std::size_t other) { return other == 4; });
+  play.cluster().run_for(milliseconds(10));
+  play.cluster().call(4, node::Receive{Rank{1}, 8});
+  play.cluster().run_for(milliseconds(10));
+  play.close_all();
+}
+
 void redirect(Play& play) {
   play.start_all(milliseconds(1));
   play.run_until_formed();
@@ -252,6 +270,10 @@ const Scenario kScenarios[] = {
      "An allgather, a broadcast of rank 2, and two messages between ranks that have no link.",
      {.ranks = 3, .ranks_per_host = 1, .fan_out = 2},
      calls},
+    {"direct_links",
+     "Ranks 1 and 4 want a direct link at the same time and get one; it breaks, and a message goes on by routes.",
+     {.ranks = 6, .ranks_per_host = 3, .fan_out = 2},
+     direct_links},
     {"redirect", "Five hosts, two children each: rank 0 has no room for ranks 3 and 4, and sends them to rank 1.",
      kOnePerHost, redirect},
     {"parent_dies_after_redirect", "Rank 0 has just sent rank 3 to rank 1 when rank 1 dies.", kOnePerHost,

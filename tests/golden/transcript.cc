@@ -17,12 +17,13 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-const char* name_of(node::Target target) {
+// A rank that has formed connects to make direct links.
+const char* name_of(node::Target target, bool formed) {
   switch (target) {
     case node::Target::rendezvous: return "the rendezvous";
     case node::Target::host: return "an address from the list of hosts";
-    case node::Target::endpoint: return "an address from a placement";
-    case node::Target::local: return "the host's name";
+    case node::Target::endpoint: return formed ? "an address from an offer" : "an address from a placement";
+    case node::Target::local: return formed ? "a rank's own name" : "the host's name";
   }
   return "nowhere";
 }
@@ -34,6 +35,9 @@ struct CallText {
   }
   std::string operator()(const node::Receive& receive) const {
     return "recv(from rank " + std::to_string(raw(receive.source)) + ")";
+  }
+  std::string operator()(const node::Dial& dial) const {
+    return "connect(to rank " + std::to_string(raw(dial.peer)) + ")";
   }
   std::string operator()(const node::Close&) const { return "close()"; }
 };
@@ -52,7 +56,7 @@ bool Transcript::has_line_with(const std::string& who, const std::string& what) 
 }
 
 void Transcript::on_connect(Time now, std::uint32_t process, const node::effect::Connect& connect, std::uint32_t to) {
-  const std::string& target = targets_[{process, connect.link}] = name_of(connect.target);
+  const std::string& target = targets_[{process, connect.link}] = name_of(connect.target, formed_.contains(process));
   add(now, process, "connects to " + target + ", where " + name(to) + " listens");
 }
 

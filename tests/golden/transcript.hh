@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,7 +30,10 @@ class Transcript : public Observer {
   void on_close(Time now, std::uint32_t process, LinkId link, std::uint32_t to) override;
   void on_closed(Time now, std::uint32_t process, std::uint32_t by) override;
   void on_send(const Sent& sent, const Payload& frames) override;
-  void on_formed(Time now, std::uint32_t process) override { add(now, process, "has formed"); }
+  void on_formed(Time now, std::uint32_t process) override {
+    formed_.insert(process);
+    add(now, process, "has formed");
+  }
   void on_failed(Time now, std::uint32_t process, const Failure& failure) override;
   void on_call(Time now, std::uint32_t process, const node::Call& call) override;
   void on_completion(Time now, std::uint32_t process, const node::Completion& completion) override;
@@ -42,6 +46,7 @@ class Transcript : public Observer {
   std::vector<std::string> lines_;
   std::map<std::pair<std::uint32_t, LinkId>, std::string> targets_;  // of connections, for when they fail
   std::map<CallId, std::string> calls_;
+  std::set<std::uint32_t> formed_;
 };
 
 }  // namespace banyan::sim

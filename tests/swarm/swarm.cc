@@ -26,6 +26,8 @@ struct Tally {
   std::uint64_t succeeded = 0;
   std::uint64_t failures = 0;
   std::uint64_t first_failure = 0;
+  std::uint64_t direct_links_opened = 0;
+  std::uint64_t direct_links_lost = 0;
   std::uint32_t happened[kFaultKinds][kJobPhases] = {};
 };
 
@@ -62,6 +64,8 @@ Tally work(std::uint64_t first, std::uint64_t end, std::uint64_t step) {
     const Verdict verdict = play(scenario);
     ++tally.played;
     if (verdict.succeeded) ++tally.succeeded;
+    tally.direct_links_opened += verdict.direct_links_opened;
+    tally.direct_links_lost += verdict.direct_links_lost;
     for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
       for (std::size_t phase = 0; phase < kJobPhases; ++phase)
         tally.happened[kind][phase] += verdict.happened[kind][phase];
@@ -76,6 +80,8 @@ Tally work(std::uint64_t first, std::uint64_t end, std::uint64_t step) {
 void add(Tally& sum, const Tally& part) {
   sum.played += part.played;
   sum.succeeded += part.succeeded;
+  sum.direct_links_opened += part.direct_links_opened;
+  sum.direct_links_lost += part.direct_links_lost;
   if (part.failures > 0) {
     sum.first_failure = sum.failures == 0 ? part.first_failure : std::min(sum.first_failure, part.first_failure);
   }
@@ -140,6 +146,8 @@ int main(int argument_count, char** arguments) {
   const bool full = print_table(tally);
   fmt::print("\n{} scenarios in {:.1f} s; {} jobs succeeded, {} ended as they should, {} went wrong\n", tally.played,
              wall.count(), tally.succeeded, tally.played - tally.succeeded - tally.failures, tally.failures);
+  fmt::print("direct links, counted at both ends: {} opened, {} lost\n", tally.direct_links_opened,
+             tally.direct_links_lost);
   if (tally.failures > 0) fmt::print("the first that went wrong: swarm 1 {}\n", tally.first_failure);
   if (crashed) fmt::print("an assertion failed or a process was killed: see above\n");
   if (!full && seeds >= 2000) fmt::print("a fault has never happened in some phase: the table has a zero\n");

@@ -101,7 +101,7 @@ bool Acceptor::engines_make_room() {
 
 void Acceptor::receive(AcceptedSocket accepted) {
   Caller caller{shared_from_this(), {}, accepted.remote.endpoint()};
-  if (kind_ == node::Listener::local) {
+  if (on_this_host(kind_)) {
     if (!same_user(accepted.socket.get())) {
       ++process_.turned_away;
       return;

@@ -194,7 +194,7 @@ bool EngineRunner::make_room() {
 void EngineRunner::offer(const Caller& caller, Descriptor descriptor, Slice first_bytes) {
   const AcceptToken token = process_.last_token = next(process_.last_token);
   const node::Listener listener = caller.acceptor->kind();
-  offers_.emplace(token, Offer{std::move(descriptor), listener == node::Listener::local, std::move(first_bytes)});
+  offers_.emplace(token, Offer{std::move(descriptor), on_this_host(listener), std::move(first_bytes)});
   feed(engine::input::Accepted{token, listener, caller.local, caller.remote});
 }
 
@@ -289,7 +289,8 @@ void EngineRunner::carry_out(node::effect::Listen& listen) {
       if (!listen.name.empty()) return spawn(process_.loop, listen_at_host(shared_from_this(), std::move(listen.name)));
       opened = process_.listeners.open_network(*this, listen.endpoint, choice_, options_.ports);
       break;
-    case node::Listener::local: opened = process_.listeners.open_local(*this, listen.name); break;
+    case node::Listener::local:
+    case node::Listener::direct: opened = process_.listeners.open_local(*this, listen.listener, listen.name); break;
   }
   listening(listen.listener, std::move(opened));
 }

@@ -117,8 +117,8 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
   std::optional<LeftOff> left_off_;                   // by the last search that was in vain
   std::optional<std::pair<LinkId, LeftOff>> opened_;  // by the last one that was not
   std::unordered_map<AcceptToken, Offer> offers_;
-  Socket inherited_;                                    // the rendezvous, until the engine listens there
-  std::array<std::shared_ptr<Acceptor>, 3> acceptors_;  // by node::Listener
+  Socket inherited_;                                                   // the rendezvous, until the engine listens there
+  std::array<std::shared_ptr<Acceptor>, node::kListeners> acceptors_;  // by node::Listener
 
   std::optional<Timer> resolve_again_;  // waits between two questions for a name
 

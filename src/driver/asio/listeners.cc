@@ -53,7 +53,7 @@ Listeners::Listeners(Process& process) : process_(process) {}
 
 Listeners::Opened Listeners::begin(EngineRunner& runner, node::Listener kind, Socket socket) {
   if (!spare_) spare_ = spare_descriptor();
-  const Endpoint bound = kind == node::Listener::local ? Endpoint{} : local_endpoint(socket.get());
+  const Endpoint bound = on_this_host(kind) ? Endpoint{} : local_endpoint(socket.get());
   std::error_code error;
   std::optional<Descriptor> descriptor = make_descriptor(process_.loop, std::move(socket), error);
   if (!descriptor) return {nullptr, "can't listen: " + error_text(error.value()), {}};
@@ -63,9 +63,9 @@ Listeners::Opened Listeners::begin(EngineRunner& runner, node::Listener kind, So
   return {std::move(acceptor), {}, {}};
 }
 
-Listeners::Opened Listeners::open_local(EngineRunner& runner, const std::string& name) {
+Listeners::Opened Listeners::open_local(EngineRunner& runner, node::Listener kind, const std::string& name) {
   OpenedSocket opened = listening_socket(Address::abstract(name), false);
-  if (opened.socket) return begin(runner, node::Listener::local, std::move(opened.socket));
+  if (opened.socket) return begin(runner, kind, std::move(opened.socket));
   return {nullptr, opened.error == EADDRINUSE ? "in use" : error_text(opened.error), {}};
 }
 

@@ -25,7 +25,7 @@ class Listeners {
     std::string error;   // when there is none
     std::string notice;  // worth telling the user although it worked
   };
-  Opened open_local(EngineRunner& runner, const std::string& name);
+  Opened open_local(EngineRunner& runner, node::Listener kind, const std::string& name);
   // On the chosen interface, else at `wanted`'s address, else on all. `wanted`'s port, else one of `ports`.
   Opened open_network(EngineRunner& runner, const Endpoint& wanted, const InterfaceChoice& choice, PortRange ports);
   // Where everybody expects rank 0.
