@@ -2,7 +2,8 @@
 //
 //   banyan run -n 1024 -- direct_links --peers 4       every rank sends to so many others, chosen at random
 //
-// First the first rank and the last exchange messages, routed and then over a link of their own. Then all talk to their
+// First ranks 1 and N-1 exchange messages, routed and then over a link of their own (unless they are neighbours in the
+// tree: on one host, if either leads it). Then all talk to their
 // peers. Rank 0 prints one line of JSON: half a round trip of each way, and how many connections the job has, as its
 // ranks count them and as the kernel does (all of this machine that have come since the program began).
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <limits>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -39,16 +41,19 @@ struct Settings {
   std::uint64_t seed = 1;
 };
 
-// Half of each round trip between the first rank and the last, in microseconds; at rank 0.
-std::vector<double> exchange(HierarchicalBootstrap& job, const Settings& settings) {
+int first_of(int ranks) { return std::min(1, ranks - 2); }
+
+// Half the median round trip between the two ends, in microseconds.
+double exchange(HierarchicalBootstrap& job, const Settings& settings) {
   job.barrier();
+  const int first = first_of(job.world_size());
   const int last = job.world_size() - 1;
-  if (job.rank() != 0 && job.rank() != last) return {};
+  if (job.rank() != first && job.rank() != last) return job.allreduce(0.0, Reduction::max);
   const std::string message(static_cast<std::size_t>(settings.bytes), 'x');
   std::vector<double> times;
   for (int i = 0; i < settings.messages; ++i) {
     if (job.rank() == last) {
-      job.send(0, job.recv(0), 1);
+      job.send(first, job.recv(first), 1);
       continue;
     }
     const auto begin = Clock::now();
@@ -56,7 +61,7 @@ std::vector<double> exchange(HierarchicalBootstrap& job, const Settings& setting
     job.recv(last, 1);
     times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count() / 2);
   }
-  return times;
+  return job.allreduce(times.empty() ? 0.0 : banyan::bench::statistics(times).median, Reduction::max);
 }
 
 std::set<int> peers_of(int rank, int ranks, const Settings& settings) {
@@ -101,12 +106,14 @@ nlohmann::ordered_json run(Options options, const Settings& settings) {
   HierarchicalBootstrap job;
   job.init(options);
   job.start();
-  const int last = job.world_size() - 1;
-  const std::vector<double> routed = exchange(job, settings);
+  if (job.world_size() < 2) throw std::runtime_error("direct_links needs two ranks at least: banyan run -n 8");
+  const double routed_us = exchange(job, settings);
   const auto begin = Clock::now();
-  if (job.rank() == 0) job.connect(last);
-  const double connect_us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-  const std::vector<double> direct = exchange(job, settings);
+  if (job.rank() == first_of(job.world_size())) job.connect(job.world_size() - 1);
+  const std::chrono::duration<double, std::micro> took = Clock::now() - begin;
+  const double connect_us = job.allreduce(took.count(), Reduction::max);
+  const int between_ends = job.allreduce(job.statistics().direct_links, Reduction::sum) / 2;
+  const double direct_us = exchange(job, settings);
 
   const int callers = talk(job, settings);
   job.barrier();
@@ -126,9 +133,10 @@ nlohmann::ordered_json run(Options options, const Settings& settings) {
   return {{"ranks", ranks},
           {"hosts", own.hosts},
           {"bytes", settings.bytes},
-          {"routed_us", banyan::bench::statistics(routed).median},
+          {"neighbours", between_ends == 0},
+          {"routed_us", routed_us},
           {"connect_us", connect_us},
-          {"direct_us", banyan::bench::statistics(direct).median},
+          {"direct_us", direct_us},
           {"peers", settings.peers},
           {"connections", all_links / 2},
           {"connections_by_the_kernel", after - before},
@@ -148,7 +156,7 @@ int main(int argument_count, char** arguments) {
   app.add_option("--peers", settings.peers, "to how many others each rank sends")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  app.add_option("--messages", settings.messages, "round trips of the first rank with the last")
+  app.add_option("--messages", settings.messages, "round trips between ranks 1 and N-1")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_option("--bytes", settings.bytes, "of each message")->check(CLI::Range(0, 1 << 30))->capture_default_str();

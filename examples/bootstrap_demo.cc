@@ -124,14 +124,19 @@ bool far_pairs(HierarchicalBootstrap& job) {
          job.recv_value<int>(partner, 1) == partner;
 }
 
-// A number from the first rank to the last and back. The others have nothing to do.
+// Two ranks that are most likely no neighbours in the tree, as rank 0 and the other ranks of its host often are.
+std::pair<int, int> far_ends(const HierarchicalBootstrap& job) {
+  return {std::clamp(job.world_size() - 2, 0, 1), job.world_size() - 1};
+}
+
+// A number from one of them to the other and back. The others have nothing to do.
 bool round_trip(HierarchicalBootstrap& job) {
-  const int last = job.world_size() - 1;
-  if (job.rank() == 0) {
+  const auto [first, last] = far_ends(job);
+  if (job.rank() == first) {
     job.send_value(last, 42);
-    return job.recv_value<int>(last, last == 0 ? 0 : 1) == 42;
+    return job.recv_value<int>(last, first == last ? 0 : 1) == 42;
   }
-  if (job.rank() == last) job.send_value(0, job.recv_value<int>(0), 1);
+  if (job.rank() == last) job.send_value(first, job.recv_value<int>(first), 1);
   return true;
 }
 
@@ -139,7 +144,8 @@ bool round_trip(HierarchicalBootstrap& job) {
 constexpr std::size_t kRoundTrips = 50;
 
 bool connect_ends(HierarchicalBootstrap& job) {
-  if (job.rank() == 0) job.connect(job.world_size() - 1);
+  const auto [first, last] = far_ends(job);
+  if (job.rank() == first) job.connect(last);
   return true;
 }
 
