@@ -101,6 +101,7 @@ std::int64_t connections_now() {
 nlohmann::ordered_json run(Options options, const Settings& settings) {
   // Only what is asked for by connect(): the first exchange is to be routed.
   options.direct_messages = std::numeric_limits<int>::max();
+  options.direct_links = 10'000;
   // Before any rank has one: rank 0 comes first, all others need it.
   const std::int64_t before = options.rank == 0 ? connections_now() : 0;
   HierarchicalBootstrap job;

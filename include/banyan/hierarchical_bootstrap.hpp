@@ -361,7 +361,9 @@ class HierarchicalBootstrap {
 
   // Makes a connection to `peer` for the messages between the two, before there is enough to send that one is made
   // anyway (Options::direct_links); returns when it is open. Not needed for anything: without one, or when this fails,
-  // other ranks pass messages on. Returns at once if there is one, or if the two are neighbours in the tree.
+  // other ranks pass messages on. Returns at once if there is one, if the two are neighbours in the tree, and for this
+  // rank itself. One that is idle may be closed again for another. Throws Error: unreachable (why, and that messages
+  // are routed), rank_left, timed_out.
   void connect(int peer, Timeout timeout = {}) { run({Kind::connect, timeout, peer}); }
   std::future<void> connect_async(int peer, Timeout timeout = {}) { return future_done(begin_connect(peer, timeout)); }
   Handle begin_connect(int peer, Timeout timeout = {}) { return begin({Kind::connect, timeout, peer}); }

@@ -110,6 +110,7 @@ struct Options {
   // network ("10.0.0.0/8"). Empty: the system's choice.
   std::string interface;
   // BANYAN_PORT_RANGE, "5000-5100": the ports that listeners other than the rendezvous may use; 0: the system's choice.
+  // One for each host's leader, and one for each rank that another host's rank makes a direct link to.
   int first_port = 0;
   int last_port = 0;
   Transport transport = Transport::automatic;  // BANYAN_TRANSPORT: auto or tcp

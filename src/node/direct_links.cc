@@ -12,10 +12,9 @@ namespace banyan::node {
 DirectLinks::DirectLinks(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects,
                          const Traffic& traffic)
     : config_(config), topology_(topology), link_ids_(link_ids), effects_(effects), traffic_(traffic) {
-  // A leader listens for its children. Rank 0 never needs to: see connects_to().
-  const wire::Table& table = topology.table();
-  const bool leads = table.leader(topology.self()) == topology.self();
-  if (leads && topology.self() != kRootRank) tcp_ = {Door::State::open, table.leader_endpoint(topology.self())};
+  // A leader listens for its children already, whatever the table says. Rank 0 never needs to: see connects_to().
+  const bool leads = !topology.is_root() && topology.parent().position != kNoPosition;
+  if (leads) tcp_ = {Door::State::open, topology.table().leader_endpoint(topology.self()), {}};
 }
 
 // --- who and where -------------------------------------------------------------------------------------------------
@@ -97,8 +96,9 @@ std::string DirectLinks::no_room() const {
 bool DirectLinks::make_room() {
   if (by_use_.size() + coming_ < config_.limits.direct_links) return true;
   for (const auto& [use, rank] : by_use_) {
-    if (traffic_.in_use(rank)) continue;
-    end_link(rank, peers_.at(rank), false);
+    Peer& state = peers_.at(rank);
+    if (state.next || traffic_.in_use(rank)) continue;
+    end_link(rank, state, false);
     return true;
   }
   return false;
@@ -111,6 +111,11 @@ void DirectLinks::offer(Time now, Rank peer, Peer& state) {
   if (here.state == Door::State::open) {
     say(peer, wire::Direct::Word::offer, here.endpoint);
     return set(peer, state, State::offered, until);
+  }
+  if (here.state == Door::State::shut && now < here.shut_until) {
+    const std::string why = fmt::format("rank {} can't listen", raw(topology_.self()));
+    say(peer, wire::Direct::Word::decline, {}, why);
+    return rest(now, peer, state, why);
   }
   set(peer, state, State::listening, until);
   open_door(listener);
@@ -128,14 +133,14 @@ void DirectLinks::open_door(Listener listener) {
 }
 
 void DirectLinks::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
-  door(listener) = {Door::State::open, listener == Listener::direct ? Endpoint{} : endpoint};
+  door(listener) = {Door::State::open, listener == Listener::direct ? Endpoint{} : endpoint, {}};
   for (auto& [peer, state] : peers_) {
     if (state.state == State::listening && listener_for(peer) == listener) offer(now, peer, state);
   }
 }
 
 void DirectLinks::on_listen_failed(Time now, Listener listener, const std::string& reason) {
-  door(listener).state = Door::State::shut;
+  door(listener) = {Door::State::shut, {}, after(now, config_.limits.direct_rest)};
   for (auto& [peer, state] : peers_) {
     if (state.state != State::listening || listener_for(peer) != listener) continue;
     const std::string why = fmt::format("rank {} can't listen: {}", raw(topology_.self()), reason);
@@ -170,27 +175,39 @@ void DirectLinks::on_word(Time now, const wire::Direct& direct) {
   if (direct.word == decline) return on_decline(now, peer, direct.reason);
   // Whose turn it is to say this is known to both.
   if (!may_have(peer) || connects_to(peer) != (direct.word == offer)) return;
-  if (closed_) return say(peer, decline, {}, fmt::format("rank {} is closing", raw(topology_.self())));
+  if (closed_) return say(peer, decline, {}, kHasLeft);
   Peer& state = peers_[peer];
-  // What is on its way answers this, too: words keep their order, and a decline would have come first.
-  if (is_coming(state.state) && state.state != State::asked) return;
+  // What is on its way answers this, too: words keep their order, and a decline would have come first. But an offer may
+  // have been used up by a link that broke before this side had let it in.
+  const bool used_up = state.state == State::offered && direct.links > state.opened;
+  if (is_coming(state.state) && state.state != State::asked && !used_up) return;
   if (state.state == State::open) {
     // Said before this link was open; or else the other side has it no more.
     if (direct.links < state.opened) return;
     state.next = direct;
     return set(peer, state, State::open, after(now, config_.limits.direct_patience));
   }
+  if (state.distrusted) return say(peer, decline, {}, "the last link broke the protocol");
   if (!is_coming(state.state) && !make_room()) return say(peer, decline, {}, no_room());
   if (direct.word == ask) return this->offer(now, peer, state);
-  if (direct.endpoint.known() || shares_host_with(peer)) return connect(now, peer, state, direct.endpoint);
-  say(peer, decline, {}, "the offer names no address");
-  rest(now, peer, state, "its offer names no address");
+  // The side that listens counts those that it has let in; this one may have seen more.
+  state.opened = direct.links;
+  if (may_be_at(peer, direct.endpoint)) return connect(now, peer, state, direct.endpoint);
+  say(peer, decline, {}, "the offer names another address than its host's");
+  rest(now, peer, state, "its offer names another address than its host's");
+}
+
+// At its Unix name, or at any port of its host: no member of the job sends another one elsewhere.
+bool DirectLinks::may_be_at(Rank peer, const Endpoint& endpoint) const {
+  if (shares_host_with(peer)) return !endpoint.known();
+  const Endpoint host = topology_.table().leader_endpoint(peer);
+  return endpoint.known() && endpoint.family == host.family && endpoint.address == host.address;
 }
 
 void DirectLinks::on_decline(Time now, Rank peer, const std::string& reason) {
   const auto at = peers_.find(peer);
   if (at == peers_.end() || !is_coming(at->second.state)) return;
-  if (at->second.state == State::connecting) drop_link(at->second, true);
+  if (at->second.state == State::connecting) drop_link(at->second);
   rest(now, peer, at->second, reason);
 }
 
@@ -225,20 +242,25 @@ void DirectLinks::touch(Rank peer, Peer& state) {
 
 // --- their end -----------------------------------------------------------------------------------------------------
 
-void DirectLinks::on_link_failed(Time now, LinkId link, const std::string& reason, bool at_fault) {
+void DirectLinks::on_link_failed(Time now, LinkId link, const std::string& reason, bool at_fault, bool refused) {
   const Rank peer = peers_of_links_.at(link);
   Peer& state = peers_.at(peer);
   if (state.state == State::connecting) {
-    peers_of_links_.erase(link);
-    state.link = kNoLink;
+    peers_of_links_.erase(std::exchange(state.link, kNoLink));
     say(peer, wire::Direct::Word::decline, {}, fmt::format("rank {} can't connect: {}", raw(topology_.self()), reason));
     return rest(now, peer, state, reason);
   }
   ++broken_;
   const auto next = std::exchange(state.next, std::nullopt);
   forget_link(peer, state);
-  if (at_fault) return rest(now, peer, state, reason);
-  if (next) on_word(now, *next);
+  // It never was one to the other side, which had given up waiting.
+  if (refused) --state.opened;
+  if (at_fault || refused) {
+    rest(now, peer, state, reason);
+    state.distrusted = at_fault;
+  } else if (next) {
+    on_word(now, *next);
+  }
 }
 
 // It is closed here: what the other side has sent and this one not read is sent again by routes.
@@ -257,8 +279,8 @@ void DirectLinks::forget_link(Rank peer, Peer& state) {
   set(peer, state, State::idle, kNever);
 }
 
-void DirectLinks::drop_link(Peer& state, bool abandon) {
-  effects_.add(effect::CloseLink{state.link, abandon});
+void DirectLinks::drop_link(Peer& state) {
+  effects_.add(effect::CloseLink{state.link, true});
   peers_of_links_.erase(std::exchange(state.link, kNoLink));
 }
 
@@ -268,20 +290,20 @@ void DirectLinks::on_time(Time now) {
     Peer& state = peers_.at(peer);
     if (state.state == State::resting) {
       state.count = 0;
+      state.distrusted = false;
       set(peer, state, State::idle, kNever);
       continue;
     }
     if (state.state == State::open) {
       const auto next = std::exchange(state.next, std::nullopt);
+      ++broken_;
       end_link(peer, state, true);
       on_word(now, *next);
       continue;
     }
     const std::string why = "there was no answer within " + seconds_text(config_.limits.direct_patience);
-    if (state.state == State::connecting) {
-      drop_link(state, true);
-      say(peer, wire::Direct::Word::decline, {}, why);
-    }
+    if (state.state == State::connecting) drop_link(state);
+    say(peer, wire::Direct::Word::decline, {}, why);
     rest(now, peer, state, why);
   }
 }
@@ -322,7 +344,8 @@ void DirectLinks::say(Rank peer, wire::Direct::Word word, const Endpoint& endpoi
                             peers_[peer].opened,
                             endpoint,
                             reason};
-  effects_.send(hop, FrameClass::control, wire::encode(direct, topology_.epoch()));
+  // Not before what is on its way: the peer, or one between, may have yet to get its table.
+  effects_.send(hop, FrameClass::data, wire::encode(direct, topology_.epoch()));
 }
 
 }  // namespace banyan::node

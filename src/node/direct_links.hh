@@ -28,6 +28,9 @@
 
 namespace banyan::node {
 
+// Why nothing reaches a rank that has closed, whoever says it.
+inline constexpr const char* kHasLeft = "the rank has left";
+
 class DirectLinks {
  public:
   // What became of a link, or of the attempt to make one.
@@ -75,8 +78,8 @@ class DirectLinks {
   void on_authenticated(LinkId link);
   bool on_accepted(LinkId link, Rank peer);
   // It broke, or never came to be. `at_fault`: the peer broke the protocol, and is not trusted with another for a
-  // while.
-  void on_link_failed(Time now, LinkId link, const std::string& reason, bool at_fault);
+  // while. `refused`: the peer says that it waits for none.
+  void on_link_failed(Time now, LinkId link, const std::string& reason, bool at_fault, bool refused);
   void on_time(Time now);
   Time deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
   // Ends all links and attempts, and begins no more.
@@ -108,6 +111,7 @@ class DirectLinks {
     // when they are, or when that takes too long.
     std::optional<wire::Direct> next;
     std::uint64_t used = 0;    // open: grows with use
+    bool distrusted = false;   // resting: it broke the protocol
     std::uint32_t opened = 0;  // so many links there have been
     std::uint32_t count = 0;   // of messages since
     Time since{};
@@ -116,10 +120,12 @@ class DirectLinks {
   struct Door {
     enum class State : std::uint8_t { shut, opening, open } state = State::shut;
     Endpoint endpoint;
+    Time shut_until{};  // after it could not be opened
   };
 
   bool connects_to(Rank peer) const;
   bool shares_host_with(Rank peer) const;
+  bool may_be_at(Rank peer, const Endpoint& endpoint) const;
   Listener listener_for(Rank peer) const { return shares_host_with(peer) ? Listener::direct : Listener::network; }
   Door& door(Listener listener) { return listener == Listener::direct ? unix_ : tcp_; }
   std::string name_of(Rank rank) const;
@@ -137,7 +143,7 @@ class DirectLinks {
   void rest(Time now, Rank peer, Peer& state, const std::string& reason);
   void end_link(Rank peer, Peer& state, bool abandon);
   void forget_link(Rank peer, Peer& state);
-  void drop_link(Peer& state, bool abandon);
+  void drop_link(Peer& state);
   void say(Rank peer, wire::Direct::Word word, const Endpoint& endpoint = {}, const std::string& reason = {});
 
   const Config& config_;

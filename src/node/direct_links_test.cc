@@ -92,6 +92,41 @@ TEST_F(DirectLinksOfAStar, a_grant_that_comes_another_way_than_its_message_goes_
   EXPECT_EQ(cluster.tree().frames_sent(R(1)), before + 1);
 }
 
+TEST_F(DirectLinksOfAStar, an_acceptance_said_on_a_link_that_the_source_had_lost_already_is_said_again) {
+  Limits limits = limits_with(8);
+  limits.unexpected_bytes = 0;
+  MessageCluster cluster({.world_size = 4, .fan_out = 4}, 1, limits, true);
+  cluster.dial(R(1), R(2));
+  cluster.run();
+  const LinkId at_1 = cluster.direct_link(R(1), R(2));
+  const LinkId at_2 = cluster.direct_link(R(2), R(1));
+  const CallId sent = cluster.send(R(1), R(2), 0, bytes_of(100));
+  cluster.run();
+  const CallId received = cluster.receive(R(2), R(1), 0);
+  // Its grant is on the link, and lost.
+  cluster.at(R(1)).on_link_failed(cluster.now(), at_1, {}, false);
+  cluster.run();
+  EXPECT_EQ(cluster.bytes(R(2), received).size(), 100u);
+  EXPECT_FALSE(cluster.done(R(1), sent));
+  cluster.at(R(2)).on_link_failed(cluster.now(), at_2, {}, false);
+  cluster.run();
+  EXPECT_TRUE(cluster.done(R(1), sent));
+}
+
+TEST_F(DirectLinksOfAStar, an_offer_of_another_hosts_address_is_not_taken_up) {
+  MessageCluster cluster = star(4);
+  const CallId dialled = cluster.dial(R(1), R(2));
+  const wire::Ends ends{R(2), R(1), Incarnation{1002}, Incarnation{1001}};
+  for (const Endpoint& endpoint : {Endpoint{Endpoint::Family::tcp4, 22, {std::byte{127}}}, Endpoint{}}) {
+    const Payload offer = wire::encode(wire::Direct{ends, wire::Direct::Word::offer, 0, endpoint, {}}, Epoch{1, 1});
+    EXPECT_TRUE(cluster.at(R(1)).on_frame(cluster.now(), cluster.tree().link(R(1), R(0)), wire::Kind::direct,
+                                          offer.part(wire::kFrameHeaderBytes, offer.size() - wire::kFrameHeaderBytes)));
+    ASSERT_NE(cluster.failure(R(1), dialled), nullptr);
+    EXPECT_NE(cluster.failure(R(1), dialled)->text.find("another address than its host's"), std::string::npos);
+  }
+  EXPECT_TRUE(cluster.tree().other_effects(R(1)).empty());
+}
+
 // The other side has closed a link for another one, and says that it wants one again before this side has read the end
 // of the first.
 TEST_F(DirectLinksOfAStar, a_word_that_overtakes_the_end_of_a_link_waits_for_what_is_on_the_link) {
@@ -252,7 +287,7 @@ TEST_F(DirectLinksOfAStar, a_rank_that_closes_ends_its_links_and_makes_no_more) 
   const CallId dialled = cluster.dial(R(1), R(2));
   cluster.run();
   ASSERT_NE(cluster.failure(R(1), dialled), nullptr);
-  EXPECT_NE(cluster.failure(R(1), dialled)->text.find("rank 2 is closing"), std::string::npos);
+  EXPECT_NE(cluster.failure(R(1), dialled)->text.find("the rank has left"), std::string::npos);
 }
 
 }  // namespace

@@ -115,7 +115,9 @@ void Node::report(Time now, wire::Report report) {
   if (!topology_) flush_records();  // the news of a rank never arrives before the rank
   effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
                 wire::encode(report, epoch()));
-  if (topology_ && !grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), std::move(report.failure)};
+  if (!topology_) return;
+  if (!first_cause_) first_cause_ = std::move(report.failure);
+  if (!grace_) grace_ = Grace{after(now, config_.limits.verdict_grace), *first_cause_};
 }
 
 bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
@@ -136,6 +138,7 @@ bool Node::on_report_up(Time now, const wire::Report& report, LinkId from) {
     const auto undone = [&](const Pending& p) { return p.record.rank == report.rank && !outlived(p.record); };
     if (!topology_ && std::erase_if(pending_, undone) > 0) return true;
     std::erase_if(unconfirmed_, undone);
+    if (topology_ && !first_cause_) first_cause_ = report.failure;
     if (joiner_.upstream()) {
       effects_.send(joiner_.upstream()->link, topology_ ? FrameClass::control : FrameClass::data,
                     wire::encode(report, epoch()), from);

@@ -252,7 +252,7 @@ class FormedTree {
     const LinkId up{static_cast<std::uint32_t>(1000 + child.link_to.size())};
     const Position place = table_->leader(below) == below ? table_->position(below) : kNoPosition;
     parent.children.push_back({down, below, place});
-    child.parent = {up, above, table_->position(above)};
+    child.parent = {up, above, place == kNoPosition ? kNoPosition : table_->position(above)};
     parent.link_to[below] = down;
     child.link_to[above] = up;
     add_pipes(above, down, below, up);

@@ -234,8 +234,9 @@ bool Messages::on_accepted(LinkId link, Rank peer) {
   return true;
 }
 
-void Messages::on_link_failed(Time now, LinkId link, const Failure& failure) {
-  direct_.on_link_failed(now, link, failure.text, failure.code == FailureCode::protocol);
+void Messages::on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer) {
+  direct_.on_link_failed(now, link, failure.text, failure.code == FailureCode::protocol && !rejected_by_peer,
+                         rejected_by_peer);
   settle();
 }
 
@@ -270,7 +271,9 @@ void Messages::end_dials(Rank peer, const std::string& failure) {
     if (failure.empty()) {
       calls_.complete(id, Payload{});
     } else {
-      calls_.fail(id, FailureCode::unreachable, failure + "; messages are routed");
+      const bool left = failure == kHasLeft;
+      calls_.fail(id, left ? FailureCode::rank_left : FailureCode::unreachable,
+                  failure + (left ? "" : "; messages are routed"));
     }
   }
 }

@@ -61,7 +61,7 @@ class Messages final : private DirectLinks::Traffic {
   void on_authenticated(LinkId link);
   // A rank that this one waits for has come; false: this one waits for none there.
   bool on_accepted(LinkId link, Rank peer);
-  void on_link_failed(Time now, LinkId link, const Failure& failure);
+  void on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer);
   void fill(Statistics& statistics) const;
 
   // What the pool of unexpected messages holds or has promised room for, with its own costs.

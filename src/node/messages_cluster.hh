@@ -71,7 +71,7 @@ class MessageCluster {
     auto ends = std::array{std::pair(rank, link), std::pair(other, name)};
     if (random.below(2) == 0) std::swap(ends[0], ends[1]);
     for (const auto& [end, its_link] : ends) {
-      if (at(end).owns(its_link)) at(end).on_link_failed(now_, its_link, failure);
+      if (at(end).owns(its_link)) at(end).on_link_failed(now_, its_link, failure, false);
       if (random.below(2) == 0) run(random.below(20));
     }
     return true;
@@ -135,7 +135,8 @@ class MessageCluster {
         const Effect effect = tree_.other_effects(Rank{i})[handled_[i]++];
         any = true;
         if (const auto* listen = std::get_if<effect::Listen>(&effect)) {
-          Endpoint endpoint{Endpoint::Family::tcp4, static_cast<std::uint16_t>(1000 + i), {}};
+          Endpoint endpoint = listen->endpoint;
+          endpoint.port = static_cast<std::uint16_t>(1000 + i);
           at(Rank{i}).on_listening(now_, listen->listener, endpoint);
         } else if (const auto* open = std::get_if<effect::OpenLink>(&effect)) {
           connect(Rank{i}, *open);
@@ -144,7 +145,7 @@ class MessageCluster {
           const auto [other, name] = tree_.other_end(Rank{i}, close->link);
           cut(Rank{i}, close->link);
           const Failure closed{FailureCode::unreachable, Phase::running, {}, {}, "closed"};
-          if (at(other).owns(name)) at(other).on_link_failed(now_, name, closed);
+          if (at(other).owns(name)) at(other).on_link_failed(now_, name, closed, false);
         }
       }
     }
@@ -154,8 +155,9 @@ class MessageCluster {
     const LinkId name = link_ids_.allot();
     const Failure refused{FailureCode::unreachable, Phase::join, {}, {}, "connection refused"};
     if (!at(from).owns(open.connect.link)) return;
-    if (tree_.random().below(10) < refused_of_ten_) return at(from).on_link_failed(now_, open.connect.link, refused);
-    if (!at(open.to).on_accepted(name, from)) return at(from).on_link_failed(now_, open.connect.link, refused);
+    if (tree_.random().below(10) < refused_of_ten_)
+      return at(from).on_link_failed(now_, open.connect.link, refused, false);
+    if (!at(open.to).on_accepted(name, from)) return at(from).on_link_failed(now_, open.connect.link, refused, false);
     tree_.open(from, open.connect.link, open.to, name);
     direct_.insert(direct_.end(), {{from, open.connect.link}, {open.to, name}});
     ++opened_;

@@ -131,9 +131,20 @@ void InboundMessages::ask_again(const Flow& flow, const Message& message) {
   }
 }
 
+// The last of it may have been on a link that the source lost first.
+void InboundMessages::say_again_what_is_accepted(const Flow& flow) {
+  const wire::Ends ends = router_.ends_to(flow.source);
+  if (raw(flow.lowest) > 0) router_.route(wire::Accept{ends, Sequence{raw(flow.lowest) - 1}, flow.lowest});
+  for (std::uint32_t i = 1; i < kMaxMessagesInFlight; ++i) {
+    const bool accepted = (flow.accepted & std::uint32_t{1} << i) != 0;
+    if (accepted) router_.route(wire::Accept{ends, Sequence{raw(flow.lowest) + i}, flow.lowest});
+  }
+}
+
 void InboundMessages::on_way_lost(Rank source, LinkId lost) {
   const auto at = flows_.find(source);
   if (at == flows_.end()) return;
+  say_again_what_is_accepted(at->second);
   for (auto& [tag, channel] : at->second.channels) {
     for (Message& message : channel.messages) {
       if (message.accepted || message.way != lost) continue;

@@ -99,6 +99,7 @@ class InboundMessages {
   void announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
   void announce_again(const Flow& flow, Message& message, LinkId from);
   void ask_again(const Flow& flow, const Message& message);
+  void say_again_what_is_accepted(const Flow& flow);
   static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
 
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.

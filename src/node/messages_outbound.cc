@@ -57,8 +57,15 @@ void OutboundMessages::on_way_lost(Rank target, LinkId lost) {
   Flow& flow = at->second;
   for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
     Message& message = flow.in_flight[i];
-    if (!message.done && message.way == lost) announce(target, Sequence{raw(flow.first) + i}, message);
+    if (message.done) continue;
+    if (message.refused) {
+      refused(message, kHasLeft);
+    } else if (message.way == lost || router_.route_to(target) == kNoLink) {
+      // Where no route is left either, that refuses it.
+      announce(target, Sequence{raw(flow.first) + i}, message);
+    }
   }
+  drop_done(target, flow);
 }
 
 bool OutboundMessages::busy(Rank target) const {
@@ -156,11 +163,19 @@ void OutboundMessages::on_undeliverable(const wire::Undeliverable& news, LinkId 
   const auto at = flows_.find(news.ends.source);
   if (at == flows_.end()) return;
   Message* message = find(at->second, news.sequence);
-  if (message == nullptr || (message->way != from && router_.is_direct(message->way))) return;
-  message->done = true;
-  message->bytes = {};
-  if (message->call) calls_.fail(*message->call, FailureCode::rank_left, news.reason);
+  if (message == nullptr) return;
+  if (message->way != from && router_.is_direct(message->way)) {
+    message->refused = true;
+    return;
+  }
+  refused(*message, news.reason);
   drop_done(news.ends.source, at->second);
+}
+
+void OutboundMessages::refused(Message& message, const std::string& reason) {
+  message.done = true;
+  message.bytes = {};
+  if (message.call) calls_.fail(*message.call, FailureCode::rank_left, reason);
 }
 
 void OutboundMessages::drop_done(Rank target, Flow& flow) {

@@ -57,6 +57,7 @@ class OutboundMessages {
     std::optional<CallId> call;  // none: the call has timed out
     std::uint32_t tag = 0;
     bool done = false;     // accepted, or known not to arrive
+    bool refused = false;  // over the tree, while it goes over a direct link: that counts when the link has ended
     LinkId way = kNoLink;  // by which it was announced last: its bytes and all that concerns it keep their order there
     Payload bytes;
     // Granted and not sent yet: one range, for a target never asks for bytes while it waits for later ones.
@@ -83,6 +84,7 @@ class OutboundMessages {
   Message* find(Rank target, Sequence sequence);
   static Message* find(Flow& flow, Sequence sequence);
   void accepted(Message& message);
+  void refused(Message& message, const std::string& reason);
   void drop_done(Rank target, Flow& flow);
 
   PendingCalls& calls_;

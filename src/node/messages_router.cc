@@ -76,7 +76,7 @@ void MessageRouter::route(const wire::Direct& direct, LinkId from) {
   using enum wire::Direct::Word;
   const LinkId way = route_to(direct.ends.target);
   if (way != kNoLink && way != from) {
-    effects_.send(way, FrameClass::control, wire::encode(direct, topology_.epoch()), from);
+    effects_.send(way, FrameClass::data, wire::encode(direct, topology_.epoch()), from);
   } else if (direct.word != decline) {
     route(wire::Direct{direct.ends.reversed(), decline, 0, {}, kHasLeft});
   }

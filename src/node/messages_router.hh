@@ -13,8 +13,6 @@
 
 namespace banyan::node {
 
-inline constexpr const char* kHasLeft = "the rank has left";
-
 // A frame that has reached its target.
 struct ArrivedData {
   wire::Data head;

@@ -56,7 +56,12 @@ void Node::on_listen_failed(Time now, Listener listener, const std::string& reas
 void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bool accepted, const Endpoint& local) {
   if (!accepted) {
     if (over()) return;
-    if (messages_ && messages_->owns(link)) return messages_->on_authenticated(link);
+    if (messages_ && messages_->owns(link)) {
+      if (topology_->table().incarnation(peer.rank) == peer.incarnation) return messages_->on_authenticated(link);
+      effects_.add(effect::CloseLink{link, true});
+      const Failure another{FailureCode::unreachable, Phase::running, {}, {}, "another process answered"};
+      return messages_->on_link_failed(now, link, another, false);
+    }
     joiner_.on_authenticated(now, link, peer);
     return after_joiner(now);
   }
@@ -194,8 +199,11 @@ bool Node::on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame
         return false;
       return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
     }
-    case Kind::data:
     case Kind::grant:
+      // "Are you still there?" may overtake the table (P-13), and is asked again.
+      if (!messages_) return true;
+      [[fallthrough]];
+    case Kind::data:
     case Kind::accept:
     case Kind::undeliverable:
     case Kind::direct: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
@@ -257,7 +265,7 @@ void Node::on_link_failed(Time now, LinkId link, const Failure& failure, bool re
                           const std::optional<session::Peer>& peer) {
   if (children_.contains(link)) return lose_child(now, link, failure);
   if (joiner_.owns(link)) return lose_parent(now, link, failure, rejected_by_peer);
-  if (messages_ && messages_->owns(link)) return messages_->on_link_failed(now, link, failure);
+  if (messages_ && messages_->owns(link)) return messages_->on_link_failed(now, link, failure, rejected_by_peer);
   // Told once, so that strangers can't fill a log; the rest are counted.
   using enum FailureCode;
   const bool confused = failure.code == wrong_secret || failure.code == wrong_job || failure.code == wrong_version;

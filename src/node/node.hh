@@ -215,6 +215,9 @@ class Node {
   Time lingers_until_ = kNever;
   std::optional<std::string> turned_away_;  // the first who came with a wrong secret, job or version
   std::optional<Grace> grace_;
+  // The first loss that this rank has reported or passed on once the job had formed: what breaks later may follow from
+  // it, since whoever reported it ends by itself if the verdict is late.
+  std::optional<Failure> first_cause_;
   std::optional<Grace> root_lost_;           // before the table; the connection is tried once more
   std::optional<wire::Report> held_report_;  // goes up as soon as there is a parent
   std::optional<Failure> parent_left_;
