@@ -25,7 +25,7 @@ enum class FaultKind : std::uint8_t {
   host_loss,     // all processes of its host die
   garbage,       // a stranger calls and speaks nonsense
   replay,        // a stranger calls and says again what a rank has said
-  direct_reset,  // one of its direct links breaks
+  direct_reset,  // one of its direct links breaks, or of the next rank that has one
 };
 inline constexpr std::size_t kFaultKinds = 13;
 std::string_view to_string(FaultKind kind);

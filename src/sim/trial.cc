@@ -173,9 +173,7 @@ class Trial {
           happening.in_vain = true;
         }
         break;
-      case FaultKind::direct_reset:
-        happening.in_vain = !cluster_.reset(i, [&](std::size_t other) { return !are_neighbours(i, other); });
-        break;
+      case FaultKind::direct_reset: happening.in_vain = !reset_direct_link(i); break;
       case FaultKind::pause:
         cluster_.freeze(i);
         cluster_.at(until, [this, i] { cluster_.thaw(i); });
@@ -190,6 +188,14 @@ class Trial {
       case FaultKind::garbage: garbage(i); break;
       case FaultKind::replay: call_at_root(cluster_.overheard(i)); break;
     }
+  }
+  // One of this rank or, if it has none, of the next that has one.
+  bool reset_direct_link(std::size_t first) {
+    for (std::size_t k = 0; k < cluster_.size(); ++k) {
+      const std::size_t i = (first + k) % cluster_.size();
+      if (cluster_.reset(i, [&](std::size_t other) { return !are_neighbours(i, other); })) return true;
+    }
+    return false;
   }
   // In the tree, or before there is one.
   bool are_neighbours(std::size_t a, std::size_t b) const {
