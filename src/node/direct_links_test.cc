@@ -113,6 +113,22 @@ TEST_F(DirectLinksOfAStar, an_acceptance_said_on_a_link_that_the_source_had_lost
   EXPECT_TRUE(cluster.done(R(1), sent));
 }
 
+TEST_F(DirectLinksOfAStar, what_was_accepted_on_a_link_that_breaks_when_its_rank_closes_is_no_loss) {
+  MessageCluster cluster = star(4);
+  cluster.dial(R(1), R(2));
+  cluster.run();
+  const LinkId at_1 = cluster.direct_link(R(1), R(2));
+  const CallId received = cluster.receive(R(2), R(1), 0);
+  const CallId sent = cluster.send(R(1), R(2), 0, bytes_of(100));
+  while (cluster.result(R(2), received) == nullptr) cluster.run(1);
+  // The acceptance is on the link, and lost. Rank 0 knows that rank 2 has left before it is asked for it again.
+  cluster.tree().pause(R(1), R(0));
+  cluster.at(R(2)).fail_all(Failure{FailureCode::closed, Phase::closing, RankSet::single(R(2)), {}, "closed"});
+  cluster.at(R(1)).on_link_failed(cluster.now(), at_1, {}, false);
+  cluster.run();
+  EXPECT_TRUE(cluster.done(R(1), sent));
+}
+
 TEST_F(DirectLinksOfAStar, an_offer_of_another_hosts_address_is_not_taken_up) {
   MessageCluster cluster = star(4);
   const CallId dialled = cluster.dial(R(1), R(2));

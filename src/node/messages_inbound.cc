@@ -341,6 +341,9 @@ void InboundMessages::ask(Rank source) {
 
 void InboundMessages::refuse_all() {
   for (auto& [source, flow] : flows_) {
+    // Whoever loses the link before it has read this on it would ask those who know no more than that this rank has
+    // left.
+    if (router_.is_direct(router_.way_to(source))) say_again_what_is_accepted(flow);
     for (auto& [tag, channel] : flow.channels) {
       for (Message& message : channel.messages) {
         if (!message.accepted) router_.refuse(router_.ends_to(source).reversed(), message.sequence);

@@ -52,6 +52,7 @@ class Trial {
     bool began = false;  // its program
     std::size_t done = 0;
     std::size_t failed = 0;
+    std::string first_failure;  // of a call
     std::map<CallId, std::size_t> calls;
   };
 
@@ -145,9 +146,12 @@ class Trial {
     }
     const std::string wrong = program_.complaint(static_cast<std::uint32_t>(i), index, completion);
     if (!wrong.empty()) complain(wrong);
-    const bool failed =
-        std::holds_alternative<Failure>(completion.result) && !program_.may_fail(static_cast<std::uint32_t>(i), index);
-    failed ? ++ranks_[i].failed : ++ranks_[i].done;
+    const Failure* failure = std::get_if<Failure>(&completion.result);
+    if (failure == nullptr || program_.may_fail(static_cast<std::uint32_t>(i), index)) {
+      ++ranks_[i].done;
+    } else if (ranks_[i].failed++ == 0) {
+      ranks_[i].first_failure = failure->text;
+    }
   }
 
   // --- what goes wrong ---
@@ -344,6 +348,7 @@ class Trial {
       }
       text += "; calls: " + std::to_string(ranks_[i].done) + " done, " + std::to_string(ranks_[i].failed) +
               " failed, " + std::to_string(ranks_[i].calls.size()) + " pending";
+      if (ranks_[i].failed != 0) text += "; the first failure: " + ranks_[i].first_failure;
     }
     return text;
   }
