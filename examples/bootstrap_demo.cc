@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
@@ -113,6 +114,26 @@ bool ring(HierarchicalBootstrap& job) {
   const int left = (job.rank() + ranks - 1) % ranks;
   job.send((job.rank() + 1) % ranks, text_of(job.rank()));
   return job.recv(left) == text_of(left);
+}
+
+// Each does both at once, so nobody waits for another's turn.
+bool ring_at_once(HierarchicalBootstrap& job) {
+  const int ranks = job.world_size();
+  const int left = (job.rank() + ranks - 1) % ranks;
+  return job.sendrecv((job.rank() + 1) % ranks, text_of(job.rank()), left) == text_of(left);
+}
+
+// All send to the last rank, which takes them as they come.
+bool many_to_one(HierarchicalBootstrap& job) {
+  constexpr std::uint32_t kTag = 3;
+  job.send(job.world_size() - 1, text_of(job.rank()), kTag);
+  if (job.rank() != job.world_size() - 1) return true;
+  std::vector<std::string> texts(static_cast<std::size_t>(job.world_size()), "nothing");
+  for (int i = 0; i < job.world_size(); ++i) {
+    auto [source, text] = job.recv_any(kTag);
+    texts.at(static_cast<std::size_t>(source)) = std::move(text);
+  }
+  return is_text_of_everyone(job, texts);
 }
 
 // First with last, second with last but one: messages that cross the whole tree. Tags tell them apart.
@@ -232,6 +253,8 @@ Results run(Options options) {
   measure("barrier", {[&] { return job->barrier(), true; }});
   measure("send/recv, ring", {[&] { return ring(*job); }});
   measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});
+  measure("sendrecv, ring", {[&] { return ring_at_once(*job); }});
+  measure("recv_any, all to one", {[&] { return many_to_one(*job); }});
   const std::vector<std::function<bool()>> round_trips(kRoundTrips, [&] { return round_trip(*job); });
   measure("round trip, routed", round_trips);
   measure("connect", {[&] { return connect_ends(*job); }});
@@ -285,6 +308,7 @@ void print_json(const Results& results) {
                                     {"allgather_ms", ms("allgather")},
                                     {"barrier_ms", ms("barrier")},
                                     {"send_recv_ms", ms("send/recv, ring")},
+                                    {"recv_any_ms", ms("recv_any, all to one")},
                                     {"connect_ms", ms("connect")},
                                     {"round_trip_routed_ms", ms("round trip, routed")},
                                     {"round_trip_direct_ms", ms("round trip, direct")},

@@ -74,6 +74,8 @@ class Handle {
     for (std::size_t i = 0; i < count; ++i) all.push_back(message<Message>(i));
     return all;
   }
+  // The rank that sent the message; for a recv alone. -1 for every other operation.
+  int source() const;
   // Message `index` as the one value it holds; Error (mismatch) when it has another size.
   template <typename Value>
   Value value(std::size_t index = 0) const {

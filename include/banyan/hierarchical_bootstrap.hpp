@@ -13,7 +13,7 @@
 // Order: init() once, start() once, operations in any number, then close() or the destructor. Ranks may come in any
 // order, rank 0 last included. Calls out of order throw Error (misuse) and change nothing.
 //
-// Forms: every operation comes three times. `barrier()` blocks, `barrier_async()` returns a std::future, and
+// Forms: every operation that waits comes three times. `barrier()` blocks, `barrier_async()` returns a std::future, and
 // `begin_barrier()` returns a Handle to poll (handle.hpp). They may be mixed.
 //
 // Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. String
@@ -60,6 +60,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -97,6 +98,13 @@ struct Statistics {
   double formed_ms = 0;
 };
 
+// A message that has been announced to this rank, and that a recv with this source and tag would bring.
+struct MessageInfo {
+  int source = -1;
+  std::uint32_t tag = 0;
+  std::size_t bytes = 0;
+};
+
 namespace detail {
 
 // One operation as it goes to the library.
@@ -111,11 +119,14 @@ struct Call {
     allreduce,
     send,
     recv,
+    recv_any,
+    probe,
+    probe_any,
     connect
   };
   Kind kind;
   Timeout timeout;
-  int rank = -1;  // root, target or source
+  int rank = -1;  // root, target, source or peer
   MessageView message = {};
   const std::vector<MessageView>* parts = nullptr;  // scatter
   std::uint32_t tag = 0;
@@ -359,6 +370,45 @@ class HierarchicalBootstrap {
     return begin({Kind::recv, timeout, source, {}, nullptr, tag});
   }
 
+  // The first message with this tag from any rank that no other recv has, and who sent it: (source, message). A recv of
+  // its source that was called earlier has it first. That others have closed does not end it: its deadline does, or the
+  // end of the job.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::pair<int, Message> recv_any(std::uint32_t tag = 0, Timeout timeout = {}) {
+    return from_any<Message>(run({Kind::recv_any, timeout, -1, {}, nullptr, tag}));
+  }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<std::pair<int, Message>> recv_any_async(std::uint32_t tag = 0, Timeout timeout = {}) {
+    return detail::future_of(begin_recv_any(tag, timeout), [](const Handle& done) { return from_any<Message>(done); });
+  }
+  // Handle::source() says who sent it.
+  Handle begin_recv_any(std::uint32_t tag = 0, Timeout timeout = {}) {
+    return begin({Kind::recv_any, timeout, -1, {}, nullptr, tag});
+  }
+
+  // The message that a recv with this source and tag would bring, if one has been announced here that no recv has yet.
+  // Returns at once and takes nothing, so it has one form only. Throws Error (rank_left) if there is none and the
+  // source has closed; of a rank that is no neighbour in the tree it learns that after some seconds of asking.
+  std::optional<MessageInfo> probe(int source, std::uint32_t tag = 0) {
+    return found_by(run({Kind::probe, {}, source, {}, nullptr, tag}), tag);
+  }
+  // The same for the message that a recv_any would bring.
+  std::optional<MessageInfo> probe_any(std::uint32_t tag = 0) {
+    return found_by(run({Kind::probe_any, {}, -1, {}, nullptr, tag}), tag);
+  }
+
+  // Sends to `target` and receives from `source` at the same time, so that nobody waits for another's turn where ranks
+  // do so in a ring. The deadline is that of each of the two; if one fails, the other goes on. For other forms begin
+  // the two, one after the other.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  Message sendrecv(int target, MessageView message, int source, std::uint32_t tag = 0, Timeout timeout = {}) {
+    expect_may_run({Kind::recv, timeout, source});
+    const Handle sent = begin_send(target, message, tag, timeout);
+    Message received = recv<Message>(source, tag, timeout);
+    sent.wait();
+    return received;
+  }
+
   // Makes a connection to `peer` for the messages between the two, before there is enough to send that one is made
   // anyway (Options::direct_links); returns when it is open. Not needed for anything: without one, or when this fails,
   // other ranks pass messages on. Returns at once if there is one, if the two are neighbours in the tree, and for this
@@ -434,6 +484,17 @@ class HierarchicalBootstrap {
   Handle run(const detail::Call& call);    // blocks until it is done; throws if it failed
   Handle begin(const detail::Call& call);  // and lets the background thread carry it on
   void copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const;
+
+  // Throws what run() would throw before it begins anything.
+  void expect_may_run(const detail::Call& call) const;
+  template <typename Message>
+  static std::pair<int, Message> from_any(const Handle& done) {
+    return {done.source(), done.message<Message>()};
+  }
+  static std::optional<MessageInfo> found_by(const Handle& done, std::uint32_t tag) {
+    if (done.size() == 0) return std::nullopt;
+    return MessageInfo{done.source(), tag, static_cast<std::size_t>(done.value<std::uint64_t>())};
+  }
 
   // Only the root's message is looked at, so only the root's is copied.
   template <typename Message>

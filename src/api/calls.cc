@@ -34,11 +34,14 @@ node::Collective collective(const detail::Call& call, int self) {
 const char* name_of(Kind kind) {
   if (kind == Kind::send) return "send";
   if (kind == Kind::recv) return "recv";
+  if (kind == Kind::recv_any) return "recv_any";
+  if (kind == Kind::probe) return "probe";
+  if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
   return wire::to_string(static_cast<wire::CollectiveKind>(kind));
 }
 
-bool is_collective(Kind kind) { return kind != Kind::send && kind != Kind::recv && kind != Kind::connect; }
+bool is_collective(Kind kind) { return kind < Kind::send; }
 
 const char* role_of(Kind kind) {
   switch (kind) {
@@ -47,11 +50,14 @@ const char* role_of(Kind kind) {
     case Kind::scatter:
     case Kind::reduce: return "root";
     case Kind::send: return "target";
-    case Kind::recv: return "source";
+    case Kind::recv:
+    case Kind::probe: return "source";
     case Kind::connect: return "peer";
     case Kind::barrier:
     case Kind::allgather:
-    case Kind::allreduce: break;
+    case Kind::allreduce:
+    case Kind::recv_any:
+    case Kind::probe_any: break;
   }
   return nullptr;
 }
@@ -62,6 +68,12 @@ node::Call node_call(const detail::Call& call, int self) {
     made.operation = node::Send{static_cast<Rank>(call.rank), call.tag, copy_of(call.message)};
   } else if (call.kind == Kind::recv) {
     made.operation = node::Receive{static_cast<Rank>(call.rank), call.tag};
+  } else if (call.kind == Kind::recv_any) {
+    made.operation = node::Receive{kNoRank, call.tag};
+  } else if (call.kind == Kind::probe) {
+    made.operation = node::Probe{static_cast<Rank>(call.rank), call.tag};
+  } else if (call.kind == Kind::probe_any) {
+    made.operation = node::Probe{kNoRank, call.tag};
   } else if (call.kind == Kind::connect) {
     made.operation = node::Dial{static_cast<Rank>(call.rank)};
   } else {

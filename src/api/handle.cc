@@ -95,6 +95,12 @@ std::size_t Handle::message_count() const {
   return std::holds_alternative<Payload>(outcome) ? 1 : 0;
 }
 
+int Handle::source() const {
+  wait();
+  const Rank source = implementation_->operation().source();
+  return source == kNoRank ? -1 : static_cast<int>(raw(source));
+}
+
 std::size_t Handle::size(std::size_t index) const { return implementation_->message(index).size(); }
 
 void Handle::copy(void* to, std::size_t index) const {

@@ -68,6 +68,11 @@ Handle HierarchicalBootstrap::run(const detail::Call& call) {
   return handle;
 }
 
+void HierarchicalBootstrap::expect_may_run(const detail::Call& call) const {
+  implementation_->expect_no_callback(api::name_of(call.kind));
+  implementation_->expect_callable(call);
+}
+
 Handle HierarchicalBootstrap::begin(const detail::Call& call) {
   const api::Job::Turn turn = implementation_->take_turn(call);
   Handle handle = Implementation::handle(implementation_->submit(call));

@@ -1,6 +1,7 @@
 // The public class over real sockets, with the ranks as threads: every form of every operation.
 #include <poll.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +50,53 @@ TEST(Operations, carry_strings) { run_job(kRanks, exchange_messages<std::string>
 TEST(Operations, carry_bytes) { run_job(kRanks, exchange_messages<ByteVector>); }
 TEST(Operations, carry_chars) { run_job(kRanks, exchange_messages<std::vector<char>>); }
 TEST(Operations, carry_unsigned_chars) { run_job(kRanks, exchange_messages<std::vector<std::uint8_t>>); }
+
+TEST(Operations, a_message_of_any_rank_comes_with_its_source) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    if (job.rank() > 0) return job.send(0, "from " + std::to_string(job.rank()), 3);
+    std::vector<int> sources;
+    for (int i = 1; i < kRanks; ++i) {
+      const auto [source, message] = job.recv_any(3);
+      EXPECT_EQ(message, "from " + std::to_string(source));
+      sources.push_back(source);
+    }
+    std::sort(sources.begin(), sources.end());
+    EXPECT_EQ(sources, (std::vector<int>{1, 2, 3, 4}));
+    EXPECT_FALSE(job.probe_any(3).has_value());
+    expect_error(ErrorCode::timed_out, "recv from any rank (tag 3)", [&] { job.recv_any(3, 10ms); });
+  });
+}
+
+TEST(Operations, a_probe_tells_what_a_receive_would_bring) {
+  run_job(2, [](HierarchicalBootstrap& job) {
+    if (job.rank() == 1) job.send(0, "12345", 3);
+    job.barrier();
+    if (job.rank() == 1) return job.barrier();
+    const auto found = job.probe_any(3);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->source, 1);
+    EXPECT_EQ(found->tag, 3u);
+    EXPECT_EQ(found->bytes, 5u);
+    EXPECT_FALSE(job.probe(1, 4).has_value());
+    EXPECT_EQ(job.recv(found->source, found->tag), "12345");
+    EXPECT_FALSE(job.probe(1, 3).has_value());
+    job.barrier();
+  });
+}
+
+TEST(Operations, sending_and_receiving_at_once_waits_for_nobodys_turn) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const int left = (job.rank() + kRanks - 1) % kRanks;
+    // Longer than what may be sent unasked: a send alone would wait for its receive.
+    const std::string mine(100'000, static_cast<char>('a' + job.rank()));
+    const int right = (job.rank() + 1) % kRanks;
+    EXPECT_EQ(job.sendrecv(right, mine, left), std::string(100'000, static_cast<char>('a' + left)));
+    expect_misuse("source is -1", [&] { job.sendrecv(right, mine, -1); });
+    job.barrier();
+    EXPECT_FALSE(job.probe(left).has_value()) << "nothing was sent before the misuse was found";
+    job.barrier();
+  });
+}
 
 TEST(Operations, literals_and_views_are_strings) {
   run_job(kRanks, [](HierarchicalBootstrap& job) {

@@ -174,9 +174,9 @@ Job::Turn Job::take_turn(const detail::Call& call) {
   return Turn(&in_collective_);
 }
 
-Job::Begun Job::submit(const detail::Call& call) {
+void Job::expect_callable(const detail::Call& call) const {
   const char* const name = name_of(call.kind);
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   expect_started(name);
   table(name);
   if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank);
@@ -195,8 +195,10 @@ Job::Begun Job::submit(const detail::Call& call) {
         *speaker_);
   }
   if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
-  lock.unlock();
+}
 
+Job::Begun Job::submit(const detail::Call& call) {
+  expect_callable(call);
   node::Call made = node_call(call, options_.rank);
   const auto* collective = std::get_if<node::Collective>(&made.operation);
   if (collective != nullptr && !collective->call.valid(static_cast<std::uint32_t>(options_.world_size))) {

@@ -54,6 +54,8 @@ class Job {
   // Before submit(): Error (misuse) when another thread has the turn. Messages between two ranks need none.
   Turn take_turn(const detail::Call& call);
   Begun submit(const detail::Call& call);
+  // Throws what submit() would throw because of the call itself.
+  void expect_callable(const detail::Call& call) const;
   // Nobody will wait for what was begun.
   void run_in_background();
 

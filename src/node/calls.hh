@@ -37,7 +37,15 @@ struct Send {
 };
 
 struct Receive {
-  Rank source{};
+  Rank source{};  // kNoRank: any rank
+  std::uint32_t tag = 0;
+};
+
+// Asks whether a Receive of the same would take a message that has been announced here. Completes at once: with the
+// message's size in 8 bytes, or with no bytes if there is none. Fails if there is none and its source is known to have
+// left; whether it has is asked for, so whoever probes for seconds learns it.
+struct Probe {
+  Rank source{};  // kNoRank: any rank
   std::uint32_t tag = 0;
 };
 
@@ -53,13 +61,14 @@ struct Close {};
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Dial, Close> operation;
+  std::variant<Collective, Send, Receive, Probe, Dial, Close> operation;
 };
 
 // A completed call: the bytes it asked for, or what prevented it.
 struct Completion {
   CallId id{};
   std::variant<Payload, Parts, Failure> result;
+  Rank source = kNoRank;  // of the message, for Receive and Probe
 };
 
 // Facts about the formed job, for reports.

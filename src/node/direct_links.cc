@@ -9,6 +9,12 @@
 
 namespace banyan::node {
 
+namespace {
+
+constexpr const char* kBrokeTheProtocol = "the last link broke the protocol";
+
+}  // namespace
+
 DirectLinks::DirectLinks(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects,
                          const Traffic& traffic)
     : config_(config), topology_(topology), link_ids_(link_ids), effects_(effects), traffic_(traffic) {
@@ -20,11 +26,7 @@ DirectLinks::DirectLinks(const Config& config, const Topology& topology, LinkIds
 // --- who and where -------------------------------------------------------------------------------------------------
 
 bool DirectLinks::may_have(Rank peer) const {
-  if (peer == topology_.self() || raw(peer) >= topology_.world_size()) return false;
-  const LinkId hop = topology_.next_hop(peer);
-  if (hop == kNoLink) return false;
-  if (hop == topology_.parent().link) return topology_.parent().rank != peer;
-  return topology_.children()[topology_.child_index(hop)].rank != peer;
+  return raw(peer) < topology_.world_size() && topology_.lies_behind_others(peer);
 }
 
 bool DirectLinks::shares_host_with(Rank peer) const {
@@ -76,6 +78,7 @@ void DirectLinks::count(Time now, Rank peer, std::uint64_t bytes) {
 void DirectLinks::seek(Time now, Rank peer) {
   if (closed_ || !may_have(peer)) return;
   Peer& state = peers_[peer];
+  if (state.distrusted) return news_.push_back({News::Kind::failed, peer, kNoLink, kBrokeTheProtocol});
   if (state.state == State::idle || state.state == State::resting) begin(now, peer, state);
 }
 
@@ -187,7 +190,7 @@ void DirectLinks::on_word(Time now, const wire::Direct& direct) {
     state.next = direct;
     return set(peer, state, State::open, after(now, config_.limits.direct_patience));
   }
-  if (state.distrusted) return say(peer, decline, {}, "the last link broke the protocol");
+  if (state.distrusted) return say(peer, decline, {}, kBrokeTheProtocol);
   if (!is_coming(state.state) && !make_room()) return say(peer, decline, {}, no_room());
   if (direct.word == ask) return this->offer(now, peer, state);
   // The side that listens counts those that it has let in; this one may have seen more.
@@ -336,14 +339,9 @@ void DirectLinks::close() {
 }
 
 void DirectLinks::say(Rank peer, wire::Direct::Word word, const Endpoint& endpoint, const std::string& reason) {
-  const wire::Table& table = topology_.table();
   const LinkId hop = topology_.next_hop(peer);
   if (hop == kNoLink) return;
-  const wire::Direct direct{{topology_.self(), peer, table.incarnation(topology_.self()), table.incarnation(peer)},
-                            word,
-                            peers_[peer].opened,
-                            endpoint,
-                            reason};
+  const wire::Direct direct{topology_.ends_to(peer), word, peers_[peer].opened, endpoint, reason};
   // Not before what is on its way: the peer, or one between, may have yet to get its table.
   effects_.send(hop, FrameClass::data, wire::encode(direct, topology_.epoch()));
 }

@@ -287,6 +287,19 @@ TEST_F(DirectLinksOfAStar, a_peer_that_speaks_for_others_on_it_or_of_links_loses
   }
 }
 
+TEST_F(DirectLinksOfAStar, with_a_peer_that_broke_the_protocol_connect_fails_at_once) {
+  MessageCluster cluster = star(4);
+  cluster.dial(R(1), R(2));
+  cluster.run();
+  const Failure broke{FailureCode::protocol, Phase::running, RankSet::single(R(1)), {}, "an unknown frame"};
+  cluster.at(R(2)).on_link_failed(cluster.now(), cluster.direct_link(R(2), R(1)), broke, false);
+  const CallId dialled = cluster.dial(R(2), R(1));
+  ASSERT_NE(cluster.failure(R(2), dialled), nullptr);
+  EXPECT_TRUE(
+      cluster.failure(R(2), dialled)->text.ends_with("failed: the last link broke the protocol; messages are routed"))
+      << cluster.failure(R(2), dialled)->text;
+}
+
 TEST_F(DirectLinksOfAStar, a_caller_that_nobody_waits_for_is_not_let_in) {
   MessageCluster cluster = star(4);
   EXPECT_FALSE(cluster.at(R(2)).on_accepted(LinkId{77}, R(1)));

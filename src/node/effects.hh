@@ -70,7 +70,7 @@ class Effects {
   void send_enclosing(LinkId link, Payload frame, wire::Enclosure enclosure) {
     add(effect::SendFrame{link, FrameClass::data, std::move(frame), kNoLink, std::move(enclosure)});
   }
-  void complete(CallId id, Payload result) { add(Completion{id, std::move(result)}); }
+  void complete(CallId id, Payload result, Rank source = kNoRank) { add(Completion{id, std::move(result), source}); }
   void complete(CallId id, Parts parts) { add(Completion{id, std::move(parts)}); }
   void complete(CallId id, Failure failure) { add(Completion{id, std::move(failure)}); }
 

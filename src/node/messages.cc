@@ -2,6 +2,7 @@
 
 #include <set>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,7 +13,7 @@
 namespace banyan::node {
 namespace {
 
-// Sources that a rank with many receives asks at a time, in turn: a few kilobytes for each interval.
+// Ranks that one with many sends and receives asks at a time, in turn: a few kilobytes for each interval.
 constexpr std::size_t kMaxAskedAtATime = 64;
 
 // A frame's fixed part and its bytes; only Data has any.
@@ -27,6 +28,10 @@ std::optional<wire::WithTail<Message>> decode(const Payload& body) {
     if (!message) return std::nullopt;
     return wire::WithTail<Message>{std::move(*message), {}};
   }
+}
+
+bool is_dial(const PendingCall& call, Rank peer) {
+  return call.kind == PendingCall::Kind::connect && call.peer == peer;
 }
 
 }  // namespace
@@ -57,6 +62,7 @@ bool Messages::may_call(CallId id, Rank peer) {
 }
 
 void Messages::send(Time now, CallId id, Send send, Time deadline) {
+  now_ = now;
   if (!may_call(id, send.target)) return;
   if (send.message.size() > kMaxMessageBytes) {
     const std::string text =
@@ -71,20 +77,45 @@ void Messages::send(Time now, CallId id, Send send, Time deadline) {
 }
 
 void Messages::receive(Time now, CallId id, const Receive& receive, Time deadline) {
-  if (!may_call(id, receive.source)) return;
-  calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline});
-  inbound_.receive(id, receive.source, receive.tag);
-  settle();
-  if (!calls_.contains(id)) return;
-  if (router_.reachable(receive.source)) {
-    if (ask_at_ == kNever && receive.source != router_.self()) ask_at_ = after(now, ask_interval_);
-    return;
+  now_ = now;
+  const bool from_any = receive.source == kNoRank;
+  if (!may_call(id, from_any ? router_.self() : receive.source)) return;
+  calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline, from_any});
+  if (from_any) {
+    inbound_.receive_from_any(id, receive.tag);
+  } else {
+    inbound_.receive(id, receive.source, receive.tag);
   }
+  settle();
+  if (from_any || !calls_.contains(id) || router_.reachable(receive.source)) return;
   inbound_.cancel(id, receive.source, receive.tag);
   calls_.fail(id, FailureCode::rank_left, kHasLeft);
 }
 
+void Messages::probe(Time now, CallId id, const Probe& probe) {
+  now_ = now;
+  if (!may_call(id, probe.source == kNoRank ? router_.self() : probe.source)) return;
+  const auto found = inbound_.probe(probe.source, probe.tag);
+  if (!found) return find_nothing(now, id, probe.source);
+  Writer writer;
+  writer.number(found->bytes);
+  effects_.complete(id, Payload(std::move(writer).finish()), found->source);
+}
+
+// Nothing will ever be found of a rank that has left; whoever probes again and again is told so, as who waits is.
+void Messages::find_nothing(Time now, CallId id, Rank source) {
+  if (source == kNoRank || source == router_.self()) return effects_.complete(id, Payload{});
+  if (!router_.reachable(source) || inbound_.has_left(source)) {
+    calls_.add(id, {PendingCall::Kind::probe, source, 0, 0, now, kNever});
+    return calls_.fail(id, FailureCode::rank_left, kHasLeft);
+  }
+  probed_.insert(source);
+  effects_.complete(id, Payload{});
+  settle();
+}
+
 void Messages::dial(Time now, CallId id, Rank peer, Time deadline) {
+  now_ = now;
   if (!may_call(id, peer)) return;
   calls_.add(id, {PendingCall::Kind::connect, peer, 0, 0, now, deadline});
   if (!router_.reachable(peer)) return calls_.fail(id, FailureCode::rank_left, kHasLeft);
@@ -94,22 +125,23 @@ void Messages::dial(Time now, CallId id, Rank peer, Time deadline) {
 }
 
 void Messages::on_time(Time now) {
+  now_ = now;
   while (const auto* expired = calls_.expired(now)) time_out(expired->first, expired->second, now);
-  if (ask_at_ <= now) ask_sources(now);
+  if (ask_at_ <= now) ask_peers(now);
   direct_.on_time(now);
   settle();
 }
 
 // Only its neighbours are told when a rank leaves; others ask, and whoever can't pass the question on answers it.
-void Messages::ask_sources(Time now) {
-  std::set<Rank> sources;
+void Messages::ask_peers(Time now) {
+  std::set<Rank> peers = std::exchange(probed_, {});
   for (const auto& [id, call] : calls_.all()) {
-    if (call.kind == PendingCall::Kind::receive && call.peer != router_.self()) sources.insert(call.peer);
+    if (calls_.awaits_another(call)) peers.insert(call.peer);
   }
-  ask_at_ = sources.empty() ? kNever : after(now, ask_interval_);
-  auto next = sources.upper_bound(last_asked_);
-  for (std::size_t i = std::min(sources.size(), kMaxAskedAtATime); i > 0; --i) {
-    if (next == sources.end()) next = sources.begin();
+  ask_at_ = after(now, ask_interval_);
+  auto next = peers.upper_bound(last_asked_);
+  for (std::size_t i = std::min(peers.size(), kMaxAskedAtATime); i > 0; --i) {
+    if (next == peers.end()) next = peers.begin();
     last_asked_ = *next++;
     inbound_.ask(last_asked_);
   }
@@ -126,7 +158,8 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
   }
   if (call.kind == PendingCall::Kind::connect)
     return calls_.time_out(id, now, "there is no direct link yet; messages are routed");
-  const InboundMessages::Progress progress = inbound_.progress(id, call.peer, call.tag);
+  const InboundMessages::Progress progress =
+      call.peer == kNoRank ? InboundMessages::Progress{} : inbound_.progress(id, call.peer, call.tag);
   inbound_.cancel(id, call.peer, call.tag);
   calls_.time_out(id, now,
                   progress.announced ? fmt::format("{} of {} bytes have come", progress.received, progress.total)
@@ -136,6 +169,7 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
 // --- frames --------------------------------------------------------------------------------------------------------
 
 bool Messages::on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body) {
+  now_ = now;
   switch (kind) {
     case wire::Kind::data: return pass<wire::Data>(now, from, body);
     case wire::Kind::grant: return pass<wire::Grant>(now, from, body);
@@ -197,12 +231,13 @@ void Messages::deliver(const wire::Undeliverable& news, LinkId from) {
   if (!news.awaited) return outbound_.on_undeliverable(news, from);
   // What it has sent before is on the link. It is asked again once that has ended.
   if (direct_.link_to(news.ends.source) != kNoLink) return;
-  inbound_.drop(news.ends.source);
-  std::vector<CallId> lost;
-  for (const auto& [id, call] : calls_.all()) {
-    if (call.kind == PendingCall::Kind::receive && call.peer == news.ends.source) lost.push_back(id);
-  }
-  for (const CallId id : lost) calls_.fail(id, FailureCode::rank_left, kHasLeft);
+  const Rank gone = news.ends.source;
+  inbound_.drop(gone);
+  outbound_.drop(gone);
+  const auto waits = [gone](const PendingCall& call) {
+    return call.kind != PendingCall::Kind::connect && call.peer == gone;
+  };
+  calls_.fail_if(waits, FailureCode::rank_left, kHasLeft);
 }
 
 void Messages::deliver_looped() {
@@ -214,11 +249,13 @@ void Messages::deliver_looped() {
 // --- direct links --------------------------------------------------------------------------------------------------
 
 void Messages::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
+  now_ = now;
   direct_.on_listening(now, listener, endpoint);
   settle();
 }
 
 void Messages::on_listen_failed(Time now, Listener listener, const std::string& reason) {
+  now_ = now;
   direct_.on_listen_failed(now, listener, reason);
   settle();
 }
@@ -235,6 +272,7 @@ bool Messages::on_accepted(LinkId link, Rank peer) {
 }
 
 void Messages::on_link_failed(Time now, LinkId link, const Failure& failure, bool rejected_by_peer) {
+  now_ = now;
   direct_.on_link_failed(now, link, failure.text, failure.code == FailureCode::protocol && !rejected_by_peer,
                          rejected_by_peer);
   settle();
@@ -247,35 +285,32 @@ void Messages::settle() {
       switch (one.kind) {
         case DirectLinks::News::Kind::opened:
           outbound_.on_direct_link(one.peer);
-          end_dials(one.peer, {});
+          complete_dials(one.peer);
           break;
         case DirectLinks::News::Kind::closed:
           if (canary(Canary::way_lost_unnoticed)) break;
           outbound_.on_way_lost(one.peer, one.link);
           inbound_.on_way_lost(one.peer, one.link);
           break;
-        case DirectLinks::News::Kind::failed: end_dials(one.peer, one.reason); break;
+        case DirectLinks::News::Kind::failed: fail_dials(one.peer, one.reason); break;
       }
     }
     deliver_looped();
   }
+  const bool asks = calls_.await_others() || !probed_.empty();
+  if (asks != (ask_at_ != kNever)) ask_at_ = asks ? after(now_, ask_interval_) : kNever;
 }
 
-// All that wait for a link to `peer` have it, if `failure` is empty.
-void Messages::end_dials(Rank peer, const std::string& failure) {
-  std::vector<CallId> dials;
-  for (const auto& [id, call] : calls_.all()) {
-    if (call.kind == PendingCall::Kind::connect && call.peer == peer) dials.push_back(id);
-  }
-  for (const CallId id : dials) {
-    if (failure.empty()) {
-      calls_.complete(id, Payload{});
-    } else {
-      const bool left = failure == kHasLeft;
-      calls_.fail(id, left ? FailureCode::rank_left : FailureCode::unreachable,
-                  failure + (left ? "" : "; messages are routed"));
-    }
-  }
+void Messages::complete_dials(Rank peer) {
+  const auto waits = [peer](const PendingCall& call) { return is_dial(call, peer); };
+  calls_.complete_if(waits);
+}
+
+void Messages::fail_dials(Rank peer, const std::string& reason) {
+  const auto waits = [peer](const PendingCall& call) { return is_dial(call, peer); };
+  const bool left = reason == kHasLeft;
+  calls_.fail_if(waits, left ? FailureCode::rank_left : FailureCode::unreachable,
+                 left ? reason : reason + "; messages are routed");
 }
 
 void Messages::fill(Statistics& statistics) const {
@@ -290,11 +325,10 @@ void Messages::fill(Statistics& statistics) const {
 void Messages::on_child_left(LinkId child) {
   inbound_.drop_unreachable(child);
   outbound_.drop_unreachable(child);
-  std::vector<CallId> lost;
-  for (const auto& [id, call] : calls_.all()) {
-    if (!router_.reachable(call.peer, child)) lost.push_back(id);
-  }
-  for (const CallId id : lost) calls_.fail(id, FailureCode::rank_left, kHasLeft);
+  const auto lost = [&](const PendingCall& call) {
+    return call.peer != kNoRank && !router_.reachable(call.peer, child);
+  };
+  calls_.fail_if(lost, FailureCode::rank_left, kHasLeft);
   settle();
 }
 

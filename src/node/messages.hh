@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/limits.hh"
 #include "node/calls.hh"
@@ -38,6 +39,7 @@ class Messages final : private DirectLinks::Traffic {
   // half-way leaves its message to the next one. While receives wait, their sources are asked now and then whether they
   // are still there: one that has left fails them.
   void receive(Time now, CallId id, const Receive& receive, Time deadline);
+  void probe(Time now, CallId id, const Probe& probe);
   // The operation of node::Dial.
   void dial(Time now, CallId id, Rank peer, Time deadline);
   // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
@@ -81,8 +83,11 @@ class Messages final : private DirectLinks::Traffic {
   void deliver(const wire::Undeliverable& news, LinkId from);
   // After whatever may have changed direct links, or sent something round the inner loop.
   void settle();
-  void end_dials(Rank peer, const std::string& failure);
-  void ask_sources(Time now);
+  // The pending calls for a link to `peer`.
+  void complete_dials(Rank peer);
+  void fail_dials(Rank peer, const std::string& reason);
+  void find_nothing(Time now, CallId id, Rank source);
+  void ask_peers(Time now);
   void time_out(CallId id, const PendingCall& call, Time now);
   bool over_in_good_order() const;
 
@@ -95,7 +100,9 @@ class Messages final : private DirectLinks::Traffic {
   OutboundMessages outbound_;
   std::optional<Failure> over_;
   const Duration ask_interval_;
-  Time ask_at_ = kNever;  // while receives wait for other ranks
+  Time now_{};             // of the last input that had one
+  Time ask_at_ = kNever;   // while calls wait for other ranks
+  std::set<Rank> probed_;  // in vain, since others were asked last
   Rank last_asked_ = kNoRank;
 };
 

@@ -10,18 +10,31 @@ void PendingCalls::add(CallId id, const PendingCall& call) {
   const bool inserted = calls_.emplace(id, call).second;
   BANYAN_ASSERT(inserted);
   if (call.deadline != kNever) deadlines_.emplace(call.deadline, id);
+  if (awaits_another(call)) ++awaiting_others_;
+}
+
+bool PendingCalls::awaits_another(const PendingCall& call) const {
+  return call.kind != PendingCall::Kind::connect && call.peer != kNoRank && call.peer != topology_.self();
+}
+
+void PendingCalls::claim(CallId id, Rank source) {
+  PendingCall& call = calls_.at(id);
+  if (awaits_another(call)) --awaiting_others_;
+  call.peer = source;
+  if (awaits_another(call)) ++awaiting_others_;
 }
 
 void PendingCalls::finish(CallId id) {
   const auto at = calls_.find(id);
   BANYAN_ASSERT(at != calls_.end());
+  if (awaits_another(at->second)) --awaiting_others_;
   deadlines_.erase({at->second.deadline, id});
   calls_.erase(at);
 }
 
-void PendingCalls::complete(CallId id, Payload result) {
+void PendingCalls::complete(CallId id, Payload result, Rank source) {
   finish(id);
-  effects_.complete(id, std::move(result));
+  effects_.complete(id, std::move(result), source);
 }
 
 void PendingCalls::fail(CallId id, FailureCode code, const std::string& reason) {
@@ -35,17 +48,21 @@ void PendingCalls::time_out(CallId id, Time now, const std::string& reason) {
 
 void PendingCalls::fail_with(CallId id, FailureCode code, const std::string& what_happened) {
   const PendingCall& call = calls_.at(id);
-  const std::string host = topology_.table().host(call.peer);
-  Failure failure{code, Phase::running, RankSet::single(call.peer), host, text_of(call, host) + " " + what_happened};
+  const bool known = call.peer != kNoRank;
+  const std::string host = known ? topology_.table().host(call.peer) : std::string();
+  Failure failure{code, Phase::running, known ? RankSet::single(call.peer) : RankSet{}, host,
+                  text_of(call, host) + " " + what_happened};
   finish(id);
   effects_.complete(id, std::move(failure));
 }
 
 std::string PendingCalls::text_of(const PendingCall& call, const std::string& host) {
-  const std::string peer = fmt::format("rank {} on {}", raw(call.peer), host);
+  const std::string peer =
+      call.peer == kNoRank ? std::string("any rank") : fmt::format("rank {} on {}", raw(call.peer), host);
   switch (call.kind) {
     case PendingCall::Kind::send: return fmt::format("send to {} (tag {}, {} bytes)", peer, call.tag, call.bytes);
     case PendingCall::Kind::receive: return fmt::format("recv from {} (tag {})", peer, call.tag);
+    case PendingCall::Kind::probe: return "probe of " + peer;
     case PendingCall::Kind::connect: break;
   }
   return "connect to " + peer;
@@ -55,6 +72,7 @@ void PendingCalls::fail_all(const Failure& failure) {
   for (const auto& [id, call] : calls_) effects_.complete(id, failure);
   calls_.clear();
   deadlines_.clear();
+  awaiting_others_ = 0;
 }
 
 const std::pair<const CallId, PendingCall>* PendingCalls::expired(Time now) const {

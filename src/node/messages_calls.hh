@@ -12,13 +12,14 @@
 namespace banyan::node {
 
 struct PendingCall {
-  enum class Kind : std::uint8_t { send, receive, connect };
+  enum class Kind : std::uint8_t { send, receive, probe, connect };
   Kind kind{};
-  Rank peer{};
+  Rank peer{};  // kNoRank: any, for a receive that no message has been given to yet
   std::uint32_t tag = 0;
   std::uint64_t bytes = 0;  // of the message, sends only
   Time started{};
   Time deadline = kNever;
+  bool from_any = false;  // a receive from whoever sends
 };
 
 class PendingCalls {
@@ -31,9 +32,32 @@ class PendingCalls {
   // By id: the order in which they fail together.
   const std::map<CallId, PendingCall>& all() const { return calls_; }
 
-  void complete(CallId id, Payload result);
+  bool is_from_any(CallId id) const { return calls_.at(id).from_any; }
+  // A receive from any rank takes a message of this one; kNoRank: of nobody any more.
+  void claim(CallId id, Rank source);
+  // Whether any waits for a certain other rank; connects have patience of their own.
+  bool await_others() const { return awaiting_others_ > 0; }
+  bool awaits_another(const PendingCall& call) const;
+
+  void complete(CallId id, Payload result, Rank source = kNoRank);
   // "send to rank 5 on host-1 (tag 0, 4096 bytes) failed: " and the reason.
   void fail(CallId id, FailureCode code, const std::string& reason);
+  // All those that `concerns` is true of; with no bytes.
+  template <typename Predicate>
+  void complete_if(Predicate concerns) {
+    for (auto at = calls_.begin(); at != calls_.end();) {
+      const auto& [id, call] = *at++;
+      if (concerns(call)) complete(id, Payload{});
+    }
+  }
+  // The same.
+  template <typename Predicate>
+  void fail_if(Predicate concerns, FailureCode code, const std::string& reason) {
+    for (auto at = calls_.begin(); at != calls_.end();) {
+      const auto& [id, call] = *at++;
+      if (concerns(call)) fail(id, code, reason);
+    }
+  }
   // "... timed out after 2.0 s: " and the reason.
   void time_out(CallId id, Time now, const std::string& reason);
   void fail_all(const Failure& failure);
@@ -51,6 +75,7 @@ class PendingCalls {
   Effects& effects_;
   std::map<CallId, PendingCall> calls_;
   std::set<std::pair<Time, CallId>> deadlines_;
+  std::size_t awaiting_others_ = 0;
 };
 
 }  // namespace banyan::node

@@ -43,6 +43,26 @@ class MessageCluster {
     at(at_rank).receive(now_, id, Receive{from, tag}, deadline);
     return id;
   }
+  CallId receive_from_any(Rank at_rank, std::uint32_t tag, Time deadline = kNever) {
+    return receive(at_rank, kNoRank, tag, deadline);
+  }
+  // Whose message a receive has brought; kNoRank: none, or it is pending.
+  Rank source(Rank rank, CallId id) {
+    const Completion* completion = result(rank, id);
+    return completion != nullptr ? completion->source : kNoRank;
+  }
+  // (source, bytes) of what a receive would bring; (kNoRank, 0): nothing.
+  CallId begin_probe(Rank at_rank, Rank from, std::uint32_t tag) {
+    const CallId id = next_call_ = next(next_call_);
+    at(at_rank).probe(now(), id, Probe{from, tag});
+    return id;
+  }
+  std::pair<Rank, std::uint64_t> probe(Rank at_rank, Rank from, std::uint32_t tag) {
+    const CallId id = begin_probe(at_rank, from, tag);
+    const Slice size = std::get<Payload>(result(at_rank, id)->result).flatten();
+    Reader reader(size.bytes());
+    return {source(at_rank, id), size.empty() ? 0 : reader.number<std::uint64_t>()};
+  }
   CallId dial(Rank from, Rank to, Time deadline = kNever) {
     const CallId id = next_call_ = next(next_call_);
     at(from).dial(now_, id, to, deadline);

@@ -70,9 +70,85 @@ void InboundMessages::receive(CallId id, Rank source, std::uint32_t tag) {
   refill();
 }
 
+const InboundMessages::Message* InboundMessages::free_in(const Channel& channel) {
+  if (channel.messages.size() <= channel.receives.size()) return nullptr;
+  return &*std::next(channel.messages.begin(), static_cast<std::ptrdiff_t>(channel.receives.size()));
+}
+
+Rank InboundMessages::first_free(std::uint32_t tag) const {
+  const auto at = free_.find(tag);
+  return at == free_.end() ? kNoRank : at->second.begin()->second;
+}
+
+void InboundMessages::note_free(Rank source, std::uint32_t tag, Channel& channel) {
+  const Message* message = free_in(channel);
+  const std::uint64_t arrival = message == nullptr ? 0 : message->arrival;
+  const std::uint64_t before = std::exchange(channel.free_arrival, arrival);
+  if (before == arrival) return;
+  auto& channels = free_[tag];
+  if (before != 0) channels.erase({before, source});
+  if (arrival != 0) channels.emplace(arrival, source);
+  if (channels.empty()) free_.erase(tag);
+}
+
+void InboundMessages::receive_from_any(CallId id, std::uint32_t tag) {
+  const Rank first = first_free(tag);
+  if (first == kNoRank) return any_[tag].push_back(id);
+  calls_.claim(id, first);
+  receive(id, first, tag);
+}
+
+std::optional<InboundMessages::Found> InboundMessages::probe(Rank source, std::uint32_t tag) const {
+  const auto flow = flows_.find(source == kNoRank ? first_free(tag) : source);
+  if (flow == flows_.end()) return std::nullopt;
+  const auto channel = flow->second.channels.find(tag);
+  const Message* message = channel == flow->second.channels.end() ? nullptr : free_in(channel->second);
+  if (message == nullptr) return std::nullopt;
+  return Found{flow->first, message->total};
+}
+
+bool InboundMessages::has_left(Rank source) const {
+  const auto at = flows_.find(source);
+  return at != flows_.end() && at->second.left;
+}
+
+void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
+  const auto waiting = any_.find(tag);
+  const auto at = flow.channels.find(tag);
+  if (waiting == any_.end() || at == flow.channels.end() || at->second.messages.empty()) return;
+  // No message was free before: those before the last have their receives.
+  std::list<CallId>& receives = at->second.receives;
+  const auto place = std::next(receives.begin(), static_cast<std::ptrdiff_t>(at->second.messages.size() - 1));
+  const CallId oldest = waiting->second.front();
+  if (place != receives.end() && *place < oldest) return;
+  calls_.claim(oldest, flow.source);
+  receives.insert(place, oldest);
+  waiting->second.pop_front();
+  if (waiting->second.empty()) any_.erase(waiting);
+}
+
+void InboundMessages::return_to_any(Channel& channel, std::uint32_t tag) {
+  for (const CallId id : channel.receives) {
+    if (!calls_.is_from_any(id)) continue;
+    calls_.claim(id, kNoRank);
+    std::list<CallId>& waiting = any_[tag];
+    waiting.insert(std::ranges::find_if(waiting, [id](CallId other) { return other > id; }), id);
+  }
+}
+
 void InboundMessages::cancel(CallId id, Rank source, std::uint32_t tag) {
+  if (source == kNoRank) {
+    const auto waiting = any_.find(tag);
+    waiting->second.remove(id);
+    if (waiting->second.empty()) any_.erase(waiting);
+    return;
+  }
   Flow& flow = flow_from(source);
-  std::erase(flow.channels.at(tag).receives, id);
+  Channel& channel = flow.channels.at(tag);
+  const auto at = std::ranges::find(channel.receives, id);
+  const auto place = static_cast<std::size_t>(std::distance(channel.receives.begin(), at));
+  channel.receives.erase(at);
+  if (place < channel.messages.size()) offer_to_any(flow, tag);
   settle(flow, tag);
 }
 
@@ -160,7 +236,7 @@ bool InboundMessages::busy(Rank source) const {
 }
 
 void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
-  Message message{.sequence = head.sequence, .total = head.total, .way = from, .bytes = {}};
+  Message message{.sequence = head.sequence, .arrival = ++last_arrival_, .total = head.total, .way = from, .bytes = {}};
   // Bytes that come unasked are of use only if they are the whole message.
   if (bytes.size() == head.total) {
     message.bytes = bytes;
@@ -171,6 +247,7 @@ void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload
       std::find_if(messages.rbegin(), messages.rend(), [&](const Message& m) { return m.sequence < head.sequence; });
   messages.insert(older.base(), std::move(message));
   flow.announced |= std::uint32_t{1} << (raw(head.sequence) - raw(flow.lowest));
+  offer_to_any(flow, head.tag);
   if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
   // This one has closed a gap: what had come before it can be delivered now.
   std::vector<std::uint32_t> tags;
@@ -208,6 +285,7 @@ void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
       shelve(flow, tag, *message);
     }
   }
+  note_free(flow.source, tag, channel);
   if (channel.messages.empty() && channel.receives.empty()) flow.channels.erase(at);
 }
 
@@ -216,7 +294,7 @@ void InboundMessages::deliver(Flow& flow, Channel& channel) {
     Message& message = channel.messages.front();
     if (!message.complete() || !deliverable(flow, message)) return;
     release(message);
-    calls_.complete(channel.receives.front(), std::move(message.bytes));
+    calls_.complete(channel.receives.front(), std::move(message.bytes), flow.source);
     if (!message.accepted) accept(flow, message);
     channel.receives.pop_front();
     channel.messages.pop_front();
@@ -314,22 +392,45 @@ void InboundMessages::drop_unreachable(LinkId leaving) {
   for (auto& [source, flow] : flows_) {
     if (!router_.reachable(source, leaving)) drop(flow);
   }
-  refill();
+  after_drop();
 }
 
 void InboundMessages::drop(Rank source) {
   drop(flow_from(source));
+  after_drop();
+}
+
+// Receives from any rank wait for others' messages now, and there is room in the pool.
+void InboundMessages::after_drop() {
+  for (auto waiting = any_.begin(); waiting != any_.end();) {
+    const std::uint32_t tag = waiting->first;
+    const Rank first = first_free(tag);
+    if (first == kNoRank) {
+      ++waiting;
+      continue;
+    }
+    const CallId id = waiting->second.front();
+    waiting->second.pop_front();
+    if (waiting->second.empty()) waiting = any_.erase(waiting);
+    calls_.claim(id, first);
+    Flow& flow = flows_.at(first);
+    flow.channels.at(tag).receives.push_back(id);
+    settle(flow, tag);
+  }
   refill();
 }
 
 void InboundMessages::drop(Flow& flow) {
+  flow.left = true;
   const Sequence gap = flow.announced_below();
   for (auto& [tag, channel] : flow.channels) {
+    return_to_any(channel, tag);
     channel.receives.clear();
     const auto whole = [gap](const Message& m) { return m.accepted && m.sequence < gap; };
     const auto lost = std::ranges::find_if_not(channel.messages, whole);
     for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
     channel.messages.erase(lost, channel.messages.end());
+    note_free(flow.source, tag, channel);
   }
   std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
 }
@@ -352,6 +453,8 @@ void InboundMessages::refuse_all() {
     }
     flow.channels.clear();
   }
+  any_.clear();
+  free_.clear();
 }
 
 bool InboundMessages::has_accepted(const wire::Data& head) const {
@@ -370,14 +473,21 @@ void InboundMessages::clear() {
     }
   }
   flows_.clear();
+  any_.clear();
+  free_.clear();
 }
 
 bool InboundMessages::consistent() const {
   std::uint64_t charged = 0;
   std::size_t waiting = 0;
+  std::size_t free = 0;
   for (const auto& [source, flow] : flows_) {
     std::uint32_t arriving = 0;
     for (const auto& [tag, channel] : flow.channels) {
+      const Message* first = free_in(channel);
+      if (channel.free_arrival != (first == nullptr ? 0 : first->arrival)) return false;
+      if (first != nullptr && (++free, any_.contains(tag) || !free_.at(tag).contains({first->arrival, source})))
+        return false;
       if (channel.messages.empty() && channel.receives.empty()) return false;
       for (const Message& message : channel.messages) {
         charged += message.charge;
@@ -393,7 +503,8 @@ bool InboundMessages::consistent() const {
     if (arriving > kMaxMessagesInFlight || (flow.accepted & 1) != 0 || (flow.accepted & ~flow.announced) != 0)
       return false;
   }
-  return charged == pool_.used() && waiting == pool_.waiters();
+  for (const auto& [tag, channels] : free_) free -= channels.size();
+  return charged == pool_.used() && waiting == pool_.waiters() && free == 0;
 }
 
 }  // namespace banyan::node

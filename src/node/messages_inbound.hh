@@ -9,6 +9,9 @@
 
 #include <list>
 #include <map>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/limits.hh"
 #include "node/messages_calls.hh"
@@ -23,6 +26,17 @@ class InboundMessages {
   InboundMessages(PendingCalls& calls, MessageRouter& router, const Limits& limits);
 
   void receive(CallId id, Rank source, std::uint32_t tag);
+  // The same from whoever: it takes the message that was announced first, of those that no receive takes, or the next
+  // one to come that no older receive takes. From then on it is a receive of that message's source.
+  void receive_from_any(CallId id, std::uint32_t tag);
+  // What a receive would take that came now, if it has been announced; from kNoRank: from any rank.
+  struct Found {
+    Rank source{};
+    std::uint64_t bytes = 0;
+  };
+  std::optional<Found> probe(Rank source, std::uint32_t tag) const;
+  // Whether drop() has been told that it has left.
+  bool has_left(Rank source) const;
   // The receive waits no longer; what has come of its message is not lost.
   void cancel(CallId id, Rank source, std::uint32_t tag);
   // How far the message of a waiting receive has come.
@@ -62,6 +76,7 @@ class InboundMessages {
  private:
   struct Message {
     Sequence sequence{};
+    std::uint64_t arrival = 0;  // grows with each message that is announced here
     std::uint64_t total = 0;
     std::uint64_t granted = 0;  // the sender may send up to here; at least bytes.size()
     std::uint64_t charge = 0;   // of the pool
@@ -75,8 +90,9 @@ class InboundMessages {
     bool small() const { return total <= kEagerMessageBytes; }
   };
   struct Channel {
-    std::list<CallId> receives;
-    std::list<Message> messages;  // by sequence
+    std::list<CallId> receives;      // the n-th takes the n-th message; of those from any rank, only such as have one
+    std::list<Message> messages;     // by sequence
+    std::uint64_t free_arrival = 0;  // of the first message that no receive takes, as free_ has it; 0: there is none
   };
   struct Flow {
     Rank source{};
@@ -84,6 +100,7 @@ class InboundMessages {
     std::uint32_t announced = 0;                // bit i: lowest + i has been announced
     std::uint32_t accepted = 0;                 // bit i: lowest + i has been accepted
     std::map<std::uint32_t, Channel> channels;  // by tag; none is empty
+    bool left = false;                          // nothing more will come
 
     Sequence announced_below() const;
   };
@@ -102,6 +119,16 @@ class InboundMessages {
   void say_again_what_is_accepted(const Flow& flow);
   static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
 
+  // The first message of the channel that no receive takes; null: there is none.
+  static const Message* free_in(const Channel& channel);
+  // Whose free message with this tag was announced first; kNoRank: nobody has one.
+  Rank first_free(std::uint32_t tag) const;
+  void note_free(Rank source, std::uint32_t tag, Channel& channel);
+  // A message more can be taken, the last one by place: by a receive from any rank, unless an older one has that place.
+  void offer_to_any(Flow& flow, std::uint32_t tag);
+  // Receives from any rank whose messages won't come wait again, for others.
+  void return_to_any(Channel& channel, std::uint32_t tag);
+  void after_drop();
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
   void settle(Flow& flow, std::uint32_t tag);
   void deliver(Flow& flow, Channel& channel);
@@ -120,6 +147,10 @@ class InboundMessages {
   std::uint64_t window_;
   UnexpectedPool pool_;
   std::map<Rank, Flow> flows_;
+  // By tag, none is empty. Receives from any rank wait only while no message with their tag is free.
+  std::map<std::uint32_t, std::list<CallId>> any_;                          // oldest first
+  std::map<std::uint32_t, std::set<std::pair<std::uint64_t, Rank>>> free_;  // channels with a free message, by arrival
+  std::uint64_t last_arrival_ = 0;
 };
 
 }  // namespace banyan::node

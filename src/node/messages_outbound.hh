@@ -50,6 +50,8 @@ class OutboundMessages {
 
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
+  // The same for one target that has left elsewhere.
+  void drop(Rank target) { flows_.erase(target); }
   void clear();
 
  private:

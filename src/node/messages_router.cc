@@ -4,11 +4,6 @@
 
 namespace banyan::node {
 
-wire::Ends MessageRouter::ends_to(Rank target) const {
-  const wire::Table& table = topology_.table();
-  return {self(), target, table.incarnation(self()), table.incarnation(target)};
-}
-
 bool MessageRouter::of_this_life(const wire::Ends& ends) const { return ends == ends_to(ends.source).reversed(); }
 
 bool MessageRouter::reachable(Rank rank, LinkId leaving) const {

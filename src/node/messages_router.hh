@@ -28,7 +28,7 @@ class MessageRouter {
 
   Rank self() const { return topology_.self(); }
   // This rank's ends of the flow to `target`.
-  wire::Ends ends_to(Rank target) const;
+  wire::Ends ends_to(Rank target) const { return topology_.ends_to(target); }
   // Whether a frame for this rank comes from, and means, the lives that the table knows.
   bool of_this_life(const wire::Ends& ends) const;
   // Whether a frame could be sent to `rank` once `leaving` is gone.

@@ -298,6 +298,8 @@ void Node::call(Time now, Call call) {
     collectives_->call(now, call.id, std::move(*collective), call.deadline);
   } else if (auto* send = std::get_if<Send>(&call.operation)) {
     messages_->send(now, call.id, std::move(*send), call.deadline);
+  } else if (const auto* probe = std::get_if<Probe>(&call.operation)) {
+    messages_->probe(now, call.id, *probe);
   } else if (const auto* dial = std::get_if<Dial>(&call.operation)) {
     messages_->dial(now, call.id, dial->peer, call.deadline);
   } else {

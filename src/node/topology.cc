@@ -44,6 +44,16 @@ LinkId Topology::next_hop(Rank target) const {
   return child == tree_links_.end() ? kNoLink : child->second;
 }
 
+bool Topology::lies_behind_others(Rank rank) const {
+  const LinkId hop = rank == self_ ? kNoLink : next_hop(rank);
+  if (hop == kNoLink) return false;
+  return (hop == parent_.link ? parent_ : children_[child_index(hop)]).rank != rank;
+}
+
+wire::Ends Topology::ends_to(Rank target) const {
+  return {self_, target, table_->incarnation(self_), table_->incarnation(target)};
+}
+
 void Topology::remove_child(LinkId link) {
   const std::size_t index = child_index(link);
   if (index == children_.size()) return;

@@ -8,6 +8,7 @@
 
 #include "base/ids.hh"
 #include "tree/position.hh"
+#include "wire/point_to_point.hh"
 #include "wire/table.hh"
 
 namespace banyan::node {
@@ -39,6 +40,10 @@ class Topology {
   // The neighbour on the way to `target`, which is another rank. kNoLink: there is none (it has left, or the table
   // lies).
   LinkId next_hop(Rank target) const;
+  // Whether there is a way to `rank`, another rank, and it goes over ranks between.
+  bool lies_behind_others(Rank rank) const;
+  // This rank's ends of the flow of messages to `target`.
+  wire::Ends ends_to(Rank target) const;
   // The child left in good order; its subtree with it. Routing to it ends; its index stays.
   void remove_child(LinkId link);
 

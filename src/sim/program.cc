@@ -1,5 +1,6 @@
 #include "sim/program.hh"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <variant>
@@ -48,6 +49,23 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
       plans_[to].push_back({What::receive, message, from, tag});
     }
   }
+  // Drawn apart, so that a seed's other calls are what they were before there were these.
+  Random more(seed ^ 0xa11);
+  if (more.below(3) != 0) return;
+  for (std::uint32_t i = 0; i <= operations / 2; ++i) {
+    plan_receives_from_any(more, operations * (1 + kMessagesPerOperation) + i);
+  }
+}
+
+// One message of each of some ranks, to one that doesn't say whose it wants.
+void Program::plan_receives_from_any(Random& random, std::uint32_t id) {
+  const auto target = static_cast<std::uint32_t>(random.below(ranks_));
+  const auto first = static_cast<std::uint32_t>(random.below(ranks_));
+  const std::uint32_t tag = kTags + id;
+  for (std::uint32_t i = 0; i < std::min(ranks_, kMessagesPerOperation); ++i) {
+    plans_[(first + i) % ranks_].push_back({What::send, id, target, tag});
+    plans_[target].push_back({What::receive_any, id, 0, tag});
+  }
 }
 
 // Mostly few bytes, none at times, and now and then more than one frame; of messages one in four is that long, so that
@@ -85,12 +103,13 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
           {}};
     case What::send: return node::Send{Rank{step.peer}, step.tag, bytes(step.id, rank, true)};
     case What::receive: return node::Receive{Rank{step.peer}, step.tag};
+    case What::receive_any: return node::Receive{kNoRank, step.tag};
     case What::dial: return node::Dial{Rank{step.peer}};
   }
   return node::Close{};
 }
 
-std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) const {
+std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) {
   if (std::holds_alternative<Failure>(completion.result)) return {};
   const Step& step = plans_[rank][index];
   const auto* payload = std::get_if<Payload>(&completion.result);
@@ -109,6 +128,10 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   Payload expected;
   if (step.what == What::broadcast) expected = bytes(step.id, step.peer);
   if (step.what == What::receive) expected = bytes(step.id, step.peer, true);
+  if (step.what == What::receive_any) {
+    if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";
+    expected = bytes(step.id, raw(completion.source), true);
+  }
   if (step.what == What::allreduce) {
     std::uint32_t sum = 0;
     for (std::uint32_t other = 0; other < ranks_; ++other) sum += element(step.id, other);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/random.hh"
 #include "node/calls.hh"
 
 namespace banyan::sim {
@@ -22,22 +25,24 @@ class Program {
   // Whether the job is none the worse if that call fails.
   bool may_fail(std::uint32_t rank, std::size_t index) const { return plans_[rank][index].what == What::dial; }
   // What is wrong with this result of that call; empty: nothing. Failures are not its business.
-  std::string complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) const;
+  std::string complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion);
 
  private:
-  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive, dial };
+  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive, receive_any, dial };
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
     std::uint32_t peer = 0;  // root, target, source or whom to dial
     std::uint32_t tag = 0;
   };
+  void plan_receives_from_any(Random& random, std::uint32_t id);
   Payload bytes(std::uint32_t id, std::uint32_t rank, bool message = false) const;
   std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
 
   std::uint64_t seed_;
   std::uint32_t ranks_;
-  std::vector<std::vector<Step>> plans_;  // by rank
+  std::vector<std::vector<Step>> plans_;                     // by rank
+  std::set<std::pair<std::uint32_t, Rank>> taken_from_any_;  // (operation, source)
 };
 
 }  // namespace banyan::sim

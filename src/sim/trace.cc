@@ -14,11 +14,13 @@ namespace {
 double microseconds_of(Duration duration) { return static_cast<double>(duration.count()) / 1e3; }
 
 std::string rank_name(std::uint32_t rank) { return "rank " + std::to_string(rank); }
+std::string source_name(Rank source) { return source == kNoRank ? "any rank" : rank_name(raw(source)); }
 
 struct OperationName {
   std::string operator()(const node::Collective& collective) const { return wire::to_string(collective.call.kind); }
   std::string operator()(const node::Send& send) const { return "send to " + rank_name(raw(send.target)); }
-  std::string operator()(const node::Receive& receive) const { return "recv from " + rank_name(raw(receive.source)); }
+  std::string operator()(const node::Receive& receive) const { return "recv from " + source_name(receive.source); }
+  std::string operator()(const node::Probe& probe) const { return "probe of " + source_name(probe.source); }
   std::string operator()(const node::Dial& dial) const { return "connect to " + rank_name(raw(dial.peer)); }
   std::string operator()(const node::Close&) const { return "close"; }
 };

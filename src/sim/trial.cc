@@ -356,7 +356,7 @@ class Trial {
   const Scenario scenario_;
   const Duration deadline_;
   Cluster cluster_;
-  const Program program_;
+  Program program_;
   std::vector<RankState> ranks_;
   std::vector<std::size_t> pending_;  // faults that wait for their phase
   std::uint64_t milestones_seen_ = UINT64_MAX;

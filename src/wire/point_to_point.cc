@@ -97,8 +97,8 @@ void Direct::read(Reader& reader) {
   endpoint = read_endpoint(reader);
   reason = reader.text(kReasonBytes);
   if (word != Word::ask && word != Word::offer && word != Word::decline) reader.fail();
-  // One word has one encoding: only an offer says where, only a decline says why.
-  if (word != Word::offer && endpoint.known()) reader.fail();
+  // One word has one encoding: only an offer says where, by a whole address or none; only a decline says why.
+  if (endpoint.known() ? word != Word::offer : endpoint.port != 0) reader.fail();
   if (word != Word::decline && !reason.empty()) reader.fail();
 }
 

@@ -65,7 +65,8 @@ TEST(Direct, each_word_arrives_as_it_was_sent_and_says_nothing_that_it_has_no_us
     expect_harmless(direct, 5);
   }
   for (const Direct& wrong : {Direct{kEnds, ask, 0, endpoint, {}}, Direct{kEnds, offer, 0, {}, "why"},
-                              Direct{kEnds, decline, 0, endpoint, {}}, Direct{kEnds, Direct::Word{4}, 0, {}, {}}}) {
+                              Direct{kEnds, decline, 0, endpoint, {}}, Direct{kEnds, Direct::Word{4}, 0, {}, {}},
+                              Direct{kEnds, offer, 0, Endpoint{Endpoint::Family::none, 80, {}}, {}}}) {
     EXPECT_FALSE(decode<Direct>(body_of(wrong)));
   }
 }

@@ -28,14 +28,17 @@ const char* name_of(node::Target target, bool formed) {
   return "nowhere";
 }
 
+std::string source_name(Rank source) { return source == kNoRank ? "any rank" : "rank " + std::to_string(raw(source)); }
+
 struct CallText {
   std::string operator()(const node::Collective& collective) const { return collective.call.to_string(); }
   std::string operator()(const node::Send& send) const {
     return "send(" + std::to_string(send.message.size()) + " bytes to rank " + std::to_string(raw(send.target)) + ")";
   }
   std::string operator()(const node::Receive& receive) const {
-    return "recv(from rank " + std::to_string(raw(receive.source)) + ")";
+    return "recv(from " + source_name(receive.source) + ")";
   }
+  std::string operator()(const node::Probe& probe) const { return "probe(of " + source_name(probe.source) + ")"; }
   std::string operator()(const node::Dial& dial) const {
     return "connect(to rank " + std::to_string(raw(dial.peer)) + ")";
   }

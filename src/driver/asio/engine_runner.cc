@@ -368,7 +368,7 @@ void EngineRunner::carry_out(node::Completion& completion) {
   if (place == operations_.end()) return;
   const std::shared_ptr<Operation> operation = std::move(place->second);
   operations_.erase(place);
-  std::visit([&](auto& result) { operation->complete(outcome_of(result)); }, completion.result);
+  std::visit([&](auto& result) { operation->complete(outcome_of(result), completion.source); }, completion.result);
 }
 
 }  // namespace banyan::driver

@@ -39,13 +39,14 @@ void Operation::on_done(std::function<void(const Outcome&)> callback) {
   if (done()) callback(*outcome_);
 }
 
-void Operation::complete(Outcome outcome) {
+void Operation::complete(Outcome outcome, Rank source) {
   if (done()) return;
   std::function<void(const Outcome&)> callback;
   {
     std::unique_lock lock(loop_->mutex(), std::defer_lock);
     if (!forked()) lock.lock();
     outcome_ = std::move(outcome);
+    source_ = source;
     callback = std::move(callback_);
     Loop::signal(state_);
     // After done(): whoever polls the descriptor asks that next.

@@ -9,6 +9,7 @@
 
 #include "base/bytes.hh"
 #include "base/failure.hh"
+#include "base/ids.hh"
 #include "base/time.hh"
 #include "driver/asio/waitable.hh"
 
@@ -45,6 +46,8 @@ class Operation {
 
   // Valid once done() is true, unchanging from then on.
   const Outcome& outcome() const { return *outcome_; }
+  // Whose message it brought, or found (node::Completion); kNoRank: nobody's.
+  Rank source() const { return source_; }
 
   // A descriptor that becomes readable when the operation is done, for poll, epoll and io_uring. Made at the first
   // call, owned by the operation (don't close it, don't read it); -1 when there is none to be had.
@@ -54,7 +57,7 @@ class Operation {
   void on_done(std::function<void(const Outcome&)> callback);
 
   // For the driver: ends the operation. The first outcome counts.
-  void complete(Outcome outcome);
+  void complete(Outcome outcome, Rank source = kNoRank);
 
  private:
   const std::shared_ptr<Loop> loop_;
@@ -62,6 +65,7 @@ class Operation {
   // The rest is guarded by the loop's mutex until done. In a child of fork() nobody locks that: its copy may be locked
   // for ever, by a thread that the child has not.
   std::optional<Outcome> outcome_;
+  Rank source_ = kNoRank;
   std::function<void(const Outcome&)> callback_;
   int descriptor_ = -1;
 };
