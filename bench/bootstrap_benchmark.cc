@@ -193,7 +193,10 @@ class Benchmark {
                            shape.host_count() == 1 ? "" : fmt::format(" on {} hosts", shape.host_count()),
                            round * repetitions + repetition + 1, settings_.rounds * repetitions,
                            all_[cell.index]->name()));
-          start(shape, cell, group, known);
+          // Starts come before calls, which take longer: when time is up, rather starts have been measured.
+          const bool last = repetition >= repetitions - settings_.repetitions_with_calls;
+          const bool with_calls = last || (cell.is_long && settings_.repetitions_with_calls > 0);
+          start(shape, cell, with_calls, group, known);
         }
       }
     }
@@ -205,22 +208,22 @@ class Benchmark {
     }
   }
 
-  void start(const Shape& shape, Cell& cell, std::unique_ptr<Group>& group, std::set<std::size_t>& known) {
+  void start(const Shape& shape, Cell& cell, bool with_calls, std::unique_ptr<Group>& group,
+             std::set<std::size_t>& known) {
     const Implementation& implementation = *all_[cell.index];
     const std::chrono::seconds patience(settings_.timeout_s);
     const bool launched = !implementation.launcher(shape.ranks).empty();
-    const bool start_alone = cell.done >= settings_.repetitions_with_calls;
     const auto begin = Clock::now();
     try {
       std::vector<Found> found;
       if (launched) {
-        found = Group(shape, all_, cell.index, patience).start(cell.index, start_alone);
+        found = Group(shape, all_, cell.index, patience).start(cell.index, !with_calls);
       } else {
         if (group == nullptr) {
           known.clear();
           group = std::make_unique<Group>(shape, all_, network_.namespaces, patience);
         }
-        found = group->start(cell.index, start_alone);
+        found = group->start(cell.index, !with_calls);
       }
       results_.add(implementation, shape, found, launched || known.insert(cell.index).second);
       const std::chrono::duration<double, std::milli> took = Clock::now() - begin;
@@ -301,6 +304,7 @@ Settings parse(int argument_count, char** arguments) {
   CLI::App app(
       "Measures how long N processes of this machine take to know each other: Banyan, the floor, baselines, peers.",
       "bootstrap_benchmark");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // make's ARGS come last
   app.add_option("--impl", settings.implementations, "which, with commas between them (default: all that --list names)")
       ->delimiter(',');
   app.add_option("--ranks", settings.ranks, "numbers of ranks")
@@ -329,7 +333,7 @@ Settings parse(int argument_count, char** arguments) {
   app.add_option("--most-bytes", settings.most_bytes, "an allgather that gives more to each rank is left out")
       ->capture_default_str();
   app.add_option("--call-reps", settings.repetitions_with_calls,
-                 "after so many starts of each, barriers, collectives and messages; they take longer than the start")
+                 "after the last so many starts of a round, barriers, collectives and messages; they take longer")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
   app.add_flag_callback(

@@ -43,7 +43,7 @@ def draw_scheme(axes, results, series):
         last = formed[-1]
         axes.plot(*last, "x", color=colour, markersize=11, markeredgewidth=2)
         note = f"never forms\nwith {never[0]:,}"
-        axes.annotate(note, last, (-8, 8), textcoords="offset points", ha="right", color=colour, fontsize=8)
+        axes.annotate(note, last, (6, -10), textcoords="offset points", va="top", color=colour, fontsize=7)
 
 
 def draw_measured(axes, results, measured):

@@ -63,6 +63,16 @@ class Benchmark(unittest.TestCase):
     def test_nothing_is_missing(self):
         self.assertEqual(self.results["gaps"], [])
 
+    def test_the_last_word_counts_and_calls_follow_the_last_starts_of_a_round(self):
+        with tempfile.TemporaryDirectory() as folder:
+            found = pathlib.Path(folder) / "found.json"
+            benchmark("--impl", "star-ring", "--ranks", 2, "--reps", 1, "--call-reps", 1, "--timeout", 1, "--timeout", 60,
+                      "--rounds", 2, "--reps", 3, "--json", found)
+            results = json.loads(found.read_text())
+        self.assertEqual(results["settings"]["timeout_s"], 60)
+        counts = {result["metric"]: len(result["samples"]) for result in results["results"]}
+        self.assertEqual((counts["start"], counts["barrier"]), (6, 2))
+
     def test_connections_are_those_of_the_protocol(self):
         for hosts in (1, HOSTS):
             self.assertEqual(self.samples("star-ring", "TCP connections", hosts), [3 * RANKS] * 3)
