@@ -74,7 +74,7 @@ class Handle {
     for (std::size_t i = 0; i < count; ++i) all.push_back(message<Message>(i));
     return all;
   }
-  // The rank that sent the message; for a recv alone. -1 for every other operation.
+  // The rank that sent the message, of a recv or recv_any; -1 of every other operation.
   int source() const;
   // Message `index` as the one value it holds; Error (mismatch) when it has another size.
   template <typename Value>

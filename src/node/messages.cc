@@ -30,8 +30,8 @@ std::optional<wire::WithTail<Message>> decode(const Payload& body) {
   }
 }
 
-bool is_dial(const PendingCall& call, Rank peer) {
-  return call.kind == PendingCall::Kind::connect && call.peer == peer;
+auto is_dial_to(Rank peer) {
+  return [peer](const PendingCall& call) { return call.kind == PendingCall::Kind::connect && call.peer == peer; };
 }
 
 }  // namespace
@@ -301,15 +301,11 @@ void Messages::settle() {
   if (asks != (ask_at_ != kNever)) ask_at_ = asks ? after(now_, ask_interval_) : kNever;
 }
 
-void Messages::complete_dials(Rank peer) {
-  const auto waits = [peer](const PendingCall& call) { return is_dial(call, peer); };
-  calls_.complete_if(waits);
-}
+void Messages::complete_dials(Rank peer) { calls_.complete_if(is_dial_to(peer)); }
 
 void Messages::fail_dials(Rank peer, const std::string& reason) {
-  const auto waits = [peer](const PendingCall& call) { return is_dial(call, peer); };
   const bool left = reason == kHasLeft;
-  calls_.fail_if(waits, left ? FailureCode::rank_left : FailureCode::unreachable,
+  calls_.fail_if(is_dial_to(peer), left ? FailureCode::rank_left : FailureCode::unreachable,
                  left ? reason : reason + "; messages are routed");
 }
 

@@ -36,9 +36,10 @@ class Messages final : private DirectLinks::Traffic {
   // says so. To one target at most kMaxMessagesInFlight messages are under way, whatever their tags; later ones wait.
   void send(Time now, CallId id, Send send, Time deadline);
   // Completes with the oldest message of (source, tag) that no earlier receive takes. A receive that times out
-  // half-way leaves its message to the next one. While receives wait, their sources are asked now and then whether they
-  // are still there: one that has left fails them.
+  // half-way leaves its message to the next one. While sends and receives wait, their other ends are asked now and then
+  // whether they are still there: one that has left fails them.
   void receive(Time now, CallId id, const Receive& receive, Time deadline);
+  // The operation of node::Probe.
   void probe(Time now, CallId id, const Probe& probe);
   // The operation of node::Dial.
   void dial(Time now, CallId id, Rank peer, Time deadline);

@@ -45,18 +45,11 @@ class PendingCalls {
   // All those that `concerns` is true of; with no bytes.
   template <typename Predicate>
   void complete_if(Predicate concerns) {
-    for (auto at = calls_.begin(); at != calls_.end();) {
-      const auto& [id, call] = *at++;
-      if (concerns(call)) complete(id, Payload{});
-    }
+    end_if(concerns, [this](CallId id) { complete(id, Payload{}); });
   }
-  // The same.
   template <typename Predicate>
   void fail_if(Predicate concerns, FailureCode code, const std::string& reason) {
-    for (auto at = calls_.begin(); at != calls_.end();) {
-      const auto& [id, call] = *at++;
-      if (concerns(call)) fail(id, code, reason);
-    }
+    end_if(concerns, [&](CallId id) { fail(id, code, reason); });
   }
   // "... timed out after 2.0 s: " and the reason.
   void time_out(CallId id, Time now, const std::string& reason);
@@ -67,6 +60,13 @@ class PendingCalls {
   Time deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
 
  private:
+  template <typename Predicate, typename End>
+  void end_if(Predicate concerns, End end) {
+    for (auto at = calls_.begin(); at != calls_.end();) {
+      const auto& [id, call] = *at++;
+      if (concerns(call)) end(id);
+    }
+  }
   void finish(CallId id);
   void fail_with(CallId id, FailureCode code, const std::string& what_happened);
   static std::string text_of(const PendingCall& call, const std::string& host);

@@ -243,6 +243,10 @@ TEST(MessageFailures, calls_that_can_not_be_are_refused_and_change_nothing) {
     EXPECT_EQ(cluster.failure(R(0), received)->text,
               "there is no rank " + std::to_string(nobody) + ": the job has 2 ranks");
   }
+  // Which means any rank to a receive.
+  const CallId to_any = cluster.send(R(0), kNoRank, 0, {});
+  ASSERT_NE(cluster.failure(R(0), to_any), nullptr);
+  EXPECT_EQ(cluster.failure(R(0), to_any)->code, FailureCode::misuse);
   // The bytes are never looked at.
   const std::byte one{};
   Payload huge;

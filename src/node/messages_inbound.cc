@@ -404,18 +404,14 @@ void InboundMessages::drop(Rank source) {
 void InboundMessages::after_drop() {
   for (auto waiting = any_.begin(); waiting != any_.end();) {
     const std::uint32_t tag = waiting->first;
-    const Rank first = first_free(tag);
-    if (first == kNoRank) {
+    if (first_free(tag) == kNoRank) {
       ++waiting;
       continue;
     }
     const CallId id = waiting->second.front();
     waiting->second.pop_front();
     if (waiting->second.empty()) waiting = any_.erase(waiting);
-    calls_.claim(id, first);
-    Flow& flow = flows_.at(first);
-    flow.channels.at(tag).receives.push_back(id);
-    settle(flow, tag);
+    receive_from_any(id, tag);
   }
   refill();
 }
