@@ -209,6 +209,7 @@ void Engine::drop_stalled(Time now) {
 void Engine::carry_out() {
   // A rank that was not given the id of its job has that of whom it met, until that turns out to be another job.
   if (!config_.job.known() && config_.rank != kRootRank) identity_.job = node_.job();
+  node_.settle(now_);
   while (!node_.effects().empty()) {
     for (node::Effect& effect : node_.effects().take()) {
       std::visit([&](auto& some) { carry_out(some); }, effect);

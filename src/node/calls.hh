@@ -12,6 +12,7 @@
 #include "base/time.hh"
 #include "node/parts.hh"
 #include "wire/collective.hh"
+#include "wire/point_to_point.hh"
 
 namespace banyan::node {
 
@@ -32,13 +33,13 @@ struct Collective {
 
 struct Send {
   Rank target{};
-  std::uint32_t tag = 0;
+  wire::Tag tag;
   Payload message;
 };
 
 struct Receive {
   Rank source{};  // kNoRank: any rank
-  std::uint32_t tag = 0;
+  wire::Tag tag;
 };
 
 // Asks whether a Receive of the same would take a message that has been announced here. Completes at once: with the
@@ -46,7 +47,7 @@ struct Receive {
 // left; whether it has is asked for, so whoever probes for seconds learns it.
 struct Probe {
   Rank source{};  // kNoRank: any rank
-  std::uint32_t tag = 0;
+  wire::Tag tag;
 };
 
 // Asks for a direct link to `peer`. Completes once it is open; at once if there is one, or the peer is a neighbour in

@@ -18,7 +18,8 @@ std::uint64_t eager_bytes(CollectiveKind kind, std::uint32_t world_size) {
   return many_to_one ? std::min(kEagerCollectiveBytes, kEagerManyToOneBytes / world_size) : kEagerCollectiveBytes;
 }
 
-std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head) {
+std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, CollectivePeers& /*peers*/,
+                                                    const wire::Collective& head) {
   switch (head.call.kind) {
     case CollectiveKind::barrier: return std::make_unique<BarrierAlgorithm>(links, head);
     case CollectiveKind::broadcast: return std::make_unique<BroadcastAlgorithm>(links, head);

@@ -10,6 +10,7 @@
 
 #include "node/calls.hh"
 #include "node/collective_links.hh"
+#include "node/collective_peers.hh"
 #include "wire/collective.hh"
 
 namespace banyan::node {
@@ -36,6 +37,13 @@ class CollectiveAlgorithm {
   virtual void on_go() { has_go_ = true; }
   // The parent has room for the bytes before `offset`. False: it has no reason to say so.
   virtual bool on_credit(std::uint64_t /*offset*/) { return false; }
+  // Of what was asked of CollectivePeers: `from`'s next message has come; `to` has this rank's. If one fails, so does
+  // the operation.
+  virtual void on_received(Rank /*from*/, Payload /*bytes*/) {}
+  virtual void on_sent(Rank /*to*/) {}
+  void on_exchange_failed(Failure failure) { failure_ = std::move(failure); }
+  // Whether it exchanges bytes between pairs at all.
+  virtual bool uses_messages() const { return false; }
   // Bytes from a neighbour. False: they break the protocol.
   virtual bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) = 0;
   // This rank has been given what it asked for, and has nothing left to do for the others (but votes, and passing on
@@ -70,7 +78,8 @@ class CollectiveAlgorithm {
 std::uint64_t eager_bytes(wire::CollectiveKind kind, std::uint32_t world_size);
 
 // `head.call` is valid.
-std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, const wire::Collective& head);
+std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, CollectivePeers& peers,
+                                                    const wire::Collective& head);
 
 // Data of an operation that is finished here, on its way between other ranks. False: it does not belong here.
 bool pass_on(CollectiveLinks& links, LinkId from, const wire::Collective& head, const Payload& tail);

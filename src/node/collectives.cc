@@ -4,10 +4,10 @@
 
 namespace banyan::node {
 
-Collectives::Collectives(const Topology& topology, Effects& effects, const Limits& limits)
+Collectives::Collectives(const Topology& topology, MessageRequests& requests, Effects& effects, const Limits& limits)
     : topology_(topology),
       effects_(effects),
-      world_(std::make_unique<Communicator>(kWorld, topology, effects, limits)) {}
+      world_(std::make_unique<Communicator>(kWorld, topology, requests, effects, limits)) {}
 
 Collectives::~Collectives() = default;
 
@@ -24,6 +24,8 @@ bool Collectives::on_frame(Time now, LinkId from, const wire::Collective& head, 
   return head.communicator == kWorld && world_->on_frame(now, from, head, tail);
 }
 
+void Collectives::on_message(MessageDone done) { world_->on_message(std::move(done)); }
+bool Collectives::needs_messages() const { return world_->needs_messages(); }
 void Collectives::on_child_left(LinkId child) { world_->on_child_left(child); }
 void Collectives::fail_all(const Failure& failure) { world_->fail_all(failure); }
 void Collectives::on_time(Time now) { world_->on_time(now); }

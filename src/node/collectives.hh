@@ -7,6 +7,7 @@
 #include "base/limits.hh"
 #include "node/calls.hh"
 #include "node/effects.hh"
+#include "node/message_requests.hh"
 #include "node/topology.hh"
 
 namespace banyan::node {
@@ -16,7 +17,7 @@ class Communicator;
 class Collectives {
  public:
   // All outlive this object.
-  Collectives(const Topology& topology, Effects& effects, const Limits& limits);
+  Collectives(const Topology& topology, MessageRequests& requests, Effects& effects, const Limits& limits);
   ~Collectives();
 
   // This rank's next operation on `collective.communicator`. Completes by effect, or fails at `deadline`. Misuse (a
@@ -25,6 +26,10 @@ class Collectives {
   void call(Time now, CallId id, Collective collective, Time deadline);
   // A frame from a neighbour. False: it breaks the protocol and the link should be given up.
   bool on_frame(Time now, LinkId from, const wire::Collective& head, Payload tail);
+  // What has come of a message that was asked for.
+  void on_message(MessageDone done);
+  // Whether messages are needed, by this rank or, for what it has called, by others.
+  bool needs_messages() const;
   // The child's subtree will make no more calls, and all its frames have been handed in; operations that need it fail
   // by naming it.
   void on_child_left(LinkId child);

@@ -1,7 +1,9 @@
-// For tests: a formed job whose ranks run Collectives, with a clock that the test moves.
+// For tests: a formed job whose ranks run collectives, and the messages that these need, with a clock that the test
+// moves.
 #pragma once
 
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <variant>
@@ -9,8 +11,8 @@
 
 #include <gtest/gtest.h>
 
-#include "node/collectives.hh"
 #include "node/formed_tree.hh"
+#include "node/operations.hh"
 
 namespace banyan::node {
 
@@ -69,18 +71,24 @@ class CollectivesJob {
  public:
   CollectivesJob(const FormedShape& shape, std::uint64_t seed) : tree(shape, seed) {
     for (std::uint32_t i = 0; i < shape.world_size; ++i) {
-      machines_.push_back(std::make_unique<Collectives>(tree.topology(Rank{i}), tree.effects(Rank{i}), limits_));
+      Config& config = configs_.emplace_back();
+      config.rank = Rank{i};
+      config.world_size = shape.world_size;
+      config.limits.direct_links = 0;
+      machines_.push_back(
+          std::make_unique<Operations>(config, tree.topology(Rank{i}), link_ids_, tree.effects(Rank{i})));
     }
     calls_.resize(shape.world_size, 0);
   }
 
   std::uint32_t world_size() const { return tree.world_size(); }
-  Collectives& at(Rank rank) { return *machines_[raw(rank)]; }
+  Operations& operations(Rank rank) { return *machines_[raw(rank)]; }
+  Collectives& at(Rank rank) { return operations(rank).collectives(); }
 
   // The rank's next call; its calls have the ids 0, 1, 2, ...
   CallId call(Rank rank, Collective collective, Duration timeout = kForever) {
     const CallId id{calls_[raw(rank)]++};
-    at(rank).call(now, id, std::move(collective), after(now, timeout));
+    operations(rank).call(now, {id, after(now, timeout), std::move(collective)});
     return id;
   }
   std::uint64_t calls(Rank rank) const { return calls_[raw(rank)]; }
@@ -92,10 +100,18 @@ class CollectivesJob {
   }
 
   bool deliver(Rank to, LinkId from, const wire::Frame& frame) {
-    EXPECT_EQ(frame.kind, wire::Kind::collective);
-    auto decoded = wire::decode_with_tail<wire::Collective>(frame.body);
-    EXPECT_TRUE(decoded.has_value());
-    return decoded && at(to).on_frame(now, from, decoded->message, std::move(decoded->tail));
+    const auto [sender, name] = tree.other_end(to, from);
+    if (tree.queued_on(sender, name) == 0) operations(sender).messages().on_drained(name);
+    bool fine = false;
+    if (frame.kind == wire::Kind::collective) {
+      auto decoded = wire::decode_with_tail<wire::Collective>(frame.body);
+      EXPECT_TRUE(decoded.has_value());
+      fine = decoded && at(to).on_frame(now, from, decoded->message, std::move(decoded->tail));
+    } else {
+      fine = operations(to).messages().on_frame(now, from, frame.kind, frame.body);
+    }
+    operations(to).settle(now);
+    return fine;
   }
   std::size_t run(std::size_t most = SIZE_MAX) {
     return tree.run([this](Rank to, LinkId from, const wire::Frame& frame) { return deliver(to, from, frame); }, most);
@@ -130,7 +146,7 @@ class CollectivesJob {
   const Failure* failure(Rank rank, CallId id) { return result<Failure>(rank, id); }
   std::size_t operations_kept() const {
     std::size_t kept = 0;
-    for (const auto& machine : machines_) kept += machine->operations_kept();
+    for (const auto& machine : machines_) kept += machine->collectives().operations_kept();
     return kept;
   }
 
@@ -138,8 +154,9 @@ class CollectivesJob {
   Time now{std::chrono::seconds(1000)};
 
  private:
-  Limits limits_;
-  std::vector<std::unique_ptr<Collectives>> machines_;
+  std::deque<Config> configs_;
+  LinkIds link_ids_{LinkId{100'000}};
+  std::vector<std::unique_ptr<Operations>> machines_;
   std::vector<std::uint64_t> calls_;
 };
 

@@ -13,12 +13,14 @@ constexpr std::uint64_t kAnnounceAfter = kMaxCollectivesInFlight / 2;
 
 }  // namespace
 
-Communicator::Communicator(CommunicatorId id, const Topology& topology, Effects& effects, const Limits& limits)
+Communicator::Communicator(CommunicatorId id, const Topology& topology, MessageRequests& requests, Effects& effects,
+                           const Limits& limits)
     : id_(id),
       topology_(topology),
       effects_(effects),
       limits_(limits),
       links_(topology, effects),
+      peers_(id, requests),
       child_voted_(topology.children().size(), 0) {}
 
 void Communicator::call(Time now, CallId id, Collective collective, Time deadline) {
@@ -70,6 +72,27 @@ void Communicator::fail_all(const Failure& failure) {
   closed_ = failure;
   for (auto& [index, operation] : operations_) fail(operation, index, failure);
   operations_.clear();
+  peers_.forget_from(Sequence{0});
+}
+
+void Communicator::on_message(MessageDone done) {
+  const auto exchange = peers_.take(done.id);
+  if (!exchange) return;
+  const Index index = raw(exchange->operation);
+  CollectiveAlgorithm& algorithm = *operations_.at(index).algorithm;
+  if (auto* failure = std::get_if<Failure>(&done.result)) {
+    algorithm.on_exchange_failed(std::move(*failure));
+  } else if (exchange->receives) {
+    algorithm.on_received(exchange->peer, std::get<Payload>(std::move(done.result)));
+  } else {
+    algorithm.on_sent(exchange->peer);
+  }
+  progress(index);
+}
+
+bool Communicator::needs_messages() const {
+  return std::ranges::any_of(
+      operations_, [](const auto& entry) { return entry.second.algorithm && entry.second.algorithm->uses_messages(); });
 }
 
 Communicator::Operation* Communicator::find(Index index) {
@@ -92,7 +115,8 @@ bool Communicator::agree(Index index, Operation& operation, const wire::CallSign
   if (operation.caller == kNoRank) {
     operation.signature = call;
     operation.caller = caller;
-    if (!operation.failed) operation.algorithm = make_algorithm(links_, head_of(wire::Part::data, index, &operation));
+    if (!operation.failed)
+      operation.algorithm = make_algorithm(links_, peers_, head_of(wire::Part::data, index, &operation));
     return true;
   }
   if (operation.signature == call) return true;
@@ -191,6 +215,11 @@ void Communicator::settle(Index index) {
   if (!over || index >= voted_ || operation->pending) return;
   if (operation->failed_here) remember_failed_here(index);
   operations_.erase(index);
+}
+
+void Communicator::forget_algorithm(Index index, Operation& operation) {
+  operation.algorithm.reset();
+  peers_.forget(Sequence{index});
 }
 
 void Communicator::retire(Index count) { retired_ = std::max(retired_, count); }

@@ -29,6 +29,7 @@
 #include "node/calls.hh"
 #include "node/collective_algorithm.hh"
 #include "node/collective_links.hh"
+#include "node/collective_peers.hh"
 #include "node/collective_roll_call.hh"
 #include "node/effects.hh"
 #include "node/topology.hh"
@@ -38,11 +39,14 @@ namespace banyan::node {
 class Communicator {
  public:
   // All but `id` outlive this object.
-  Communicator(CommunicatorId id, const Topology& topology, Effects& effects, const Limits& limits);
+  Communicator(CommunicatorId id, const Topology& topology, MessageRequests& requests, Effects& effects,
+               const Limits& limits);
 
   // The operations of Collectives, for one communicator.
   void call(Time now, CallId id, Collective collective, Time deadline);
   bool on_frame(Time now, LinkId from, const wire::Collective& head, const Payload& tail);
+  void on_message(MessageDone done);
+  bool needs_messages() const;
   void on_child_left(LinkId child);
   void fail_all(const Failure& failure);
   void on_time(Time now);
@@ -99,6 +103,7 @@ class Communicator {
   bool start_next();
   void settle(Index index);
   void retire(Index count);
+  void forget_algorithm(Index index, Operation& operation);
   void complete(Operation& operation, Index index, CollectiveAlgorithm::Result result);
   void fail(Operation& operation, Index index, const Failure& failure);
   wire::Collective head_of(wire::Part part, Index index, const Operation* operation) const;
@@ -145,6 +150,7 @@ class Communicator {
   Effects& effects_;
   const Limits& limits_;
   CollectiveLinks links_;
+  CollectivePeers peers_;
 
   // Always retired_ <= voted_ <= started_ <= called_ (at the root, results may retire an operation before its votes).
   Index called_ = 0;                // calls that this rank has made

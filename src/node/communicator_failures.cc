@@ -92,7 +92,7 @@ void Communicator::apply_failure(Index index, const Failure& failure) {
   if (completed_well) fail_next_after(index, failure);
   if (operation == nullptr) return;
   operation->failed = true;
-  operation->algorithm.reset();
+  forget_algorithm(index, *operation);
   fail(*operation, index, failure);
 }
 
@@ -102,6 +102,7 @@ void Communicator::break_from(Index index, const Failure& failure) {
   const auto first = operations_.lower_bound(index);
   for (auto at = first; at != operations_.end(); ++at) fail(at->second, at->first, failure);
   operations_.erase(first, operations_.end());
+  peers_.forget_from(Sequence{index});
 }
 
 void Communicator::remember_failed_here(Index index) {

@@ -51,9 +51,9 @@ void Node::lose_child(Time now, LinkId link, const Failure& failure) {
   const bool unsent = std::ranges::any_of(
       pending_, [&](const Pending& p) { return p.from == link && p.record.rank == child.peer.rank; });
   forget_child(link);
-  if (over()) return finish_closing();
+  if (over()) return finish_closing(now);
   if (topology_) {
-    if (child.left) return finish_closing();
+    if (child.left) return finish_closing(now);
     // The index stays in use until all its frames are accounted for; a left child has been removed already.
     wire::Report news{child.peer.rank, child.peer.incarnation, child.attachment,
                       lost_failure(child.peer.rank, host_of(child.peer.rank, child.host), failure.text)};
@@ -185,23 +185,22 @@ bool Node::on_leave(Time now, LinkId link, const wire::Leave& leave) {
     parent_left_ = Failure{FailureCode::rank_left, Phase::running, RankSet::single(who), host_of(who, upstream->host),
                            "rank " + std::to_string(raw(who)) + ", the way to all others, has closed"};
     send_down(FrameClass::data, wire::encode(wire::Leave{false, RankSet::single(who)}, epoch()));
-    collectives_->fail_all(*parent_left_);
-    messages_->fail_all(*parent_left_);
+    operations_->fail_all(now, *parent_left_);
     return true;
   }
   Child& child = at->second;
   if (canary(Canary::goodbye_ignored)) return true;
   if (child.left || over()) {
     child.left = true;
-    if (closing_) finish_closing();
+    if (closing_) finish_closing(now);
     return true;
   }
   child.left = true;
   if (topology_) {
-    collectives_->on_child_left(link);
-    messages_->on_child_left(link);
+    operations_->collectives().on_child_left(link);
+    operations_->messages().on_child_left(link);
     topology_->remove_child(link);
-    if (closing_) finish_closing();
+    if (closing_) finish_closing(now);
     return true;
   }
   if (!child.recorded) return true;
@@ -299,7 +298,7 @@ void Node::fail(Time now, const Failure& failure) {
     lingers_until_ = after(now, config_.limits.verdict_linger + detour);
     if (!topology_) return;
   }
-  end(*failed_);
+  end(now, *failed_);
 }
 
 // Only this rank is at fault: those who attached to it look for another leader.
@@ -313,11 +312,10 @@ void Node::fail_alone(Time now, const Failure& failure) {
   fail(now, failure);
 }
 
-void Node::end(const Failure& failure) {
-  if (collectives_) collectives_->fail_all(failure);
-  if (messages_) messages_->fail_all(failure);
+void Node::end(Time now, const Failure& failure) {
+  if (operations_) operations_->fail_all(now, failure);
   effects_.add(effect::Failed{failure});
-  if (closing_) finish_closing();
+  if (closing_) finish_closing(now);
 }
 
 void Node::close(Time now, const Call& call) {
@@ -327,24 +325,26 @@ void Node::close(Time now, const Call& call) {
   }
   closing_ = call.id;
   close_deadline_ = std::min(call.deadline, after(now, config_.close_timeout));
-  if (topology_ && !failed_) {
-    const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
-                         "this rank was closed while the call ran"};
-    messages_->fail_all(closed);
-  }
-  finish_closing();
+  if (topology_ && !failed_) operations_->close(now, closed_meanwhile());
+  finish_closing(now);
+}
+
+Failure Node::closed_meanwhile() const {
+  return Failure{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
+                 "this rank was closed while the call ran"};
 }
 
 // Whoever relays for others, or owes them bytes, stays until that is done, or until its patience ends.
-void Node::finish_closing() {
+void Node::finish_closing(Time now) {
   if (!closing_ || gone_) return;
   if (failed_ && lingers_until_ != kNever && !patience_ended_) return;
   const bool relays =
       std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
-  const bool owes = collectives_ && collectives_->owes_bytes();
+  const bool owes = operations_ && operations_->owes_bytes();
   if (topology_ && !failed_ && (relays || owes) && !patience_ended_) return;
-  if (owes) collectives_->give_up_owed();
+  if (owes) operations_->collectives().give_up_owed();
   gone_ = true;
+  if (operations_ && !failed_) operations_->fail_all(now, closed_meanwhile());
   const wire::Leave leave{false, {}};
   if (joiner_.upstream() && !failed_)
     effects_.send(joiner_.upstream()->link, FrameClass::data, wire::encode(leave, epoch()));
@@ -356,9 +356,6 @@ void Node::finish_closing() {
   effects_.add(effect::RefuseCallers{job_has_ended(Phase::running)});
   for (const Listener listener : {Listener::rendezvous, Listener::network, Listener::local, Listener::direct})
     effects_.add(effect::StopListening{listener});
-  const Failure closed{FailureCode::closed, Phase::closing, RankSet::single(config_.rank), config_.host_name,
-                       "this rank was closed while the call ran"};
-  if (collectives_ && !failed_) collectives_->fail_all(closed);
   effects_.complete(*closing_, Payload{});
   closing_.reset();
 }

@@ -423,8 +423,7 @@ void Node::form(Time now, std::shared_ptr<const wire::Table> table) {
   placement_.reset();
   flush_at_ = status_at_ = start_deadline_ = kNever;
   topology_.emplace(config_.rank, table, parent, std::move(neighbours));
-  collectives_.emplace(*topology_, effects_, config_.limits);
-  messages_.emplace(config_, *topology_, link_ids_, effects_);
+  operations_.emplace(config_, *topology_, link_ids_, effects_);
   to_acknowledge_ += 1;
   acknowledge_at_ = is_root() ? kNever : after(now, config_.limits.acknowledge_delay);
   effects_.add(effect::Formed{std::move(table)});

@@ -48,13 +48,13 @@ Messages::Messages(const Config& config, const Topology& topology, LinkIds& link
 
 // --- calls ---------------------------------------------------------------------------------------------------------
 
-bool Messages::may_call(CallId id, Rank peer) {
+bool Messages::may_call(CallId id, Rank peer, const wire::Tag& tag) {
   if (over_) {
-    effects_.complete(id, *over_);
+    calls_.refuse(id, tag, *over_);
   } else if (raw(peer) >= topology_.world_size()) {
     const std::string text =
         fmt::format("there is no rank {}: the job has {} ranks", raw(peer), topology_.world_size());
-    effects_.complete(id, Failure{FailureCode::misuse, Phase::running, {}, {}, text});
+    calls_.refuse(id, tag, Failure{FailureCode::misuse, Phase::running, {}, {}, text});
   } else {
     return true;
   }
@@ -63,12 +63,11 @@ bool Messages::may_call(CallId id, Rank peer) {
 
 void Messages::send(Time now, CallId id, Send send, Time deadline) {
   now_ = now;
-  if (!may_call(id, send.target)) return;
+  if (!may_call(id, send.target, send.tag)) return;
   if (send.message.size() > kMaxMessageBytes) {
     const std::string text =
         fmt::format("a message of {} bytes is longer than the limit of {}", send.message.size(), kMaxMessageBytes);
-    effects_.complete(id, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
-    return;
+    return calls_.refuse(id, send.tag, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
   }
   calls_.add(id, {PendingCall::Kind::send, send.target, send.tag, send.message.size(), now, deadline});
   direct_.count(now, send.target, send.message.size());
@@ -79,7 +78,7 @@ void Messages::send(Time now, CallId id, Send send, Time deadline) {
 void Messages::receive(Time now, CallId id, const Receive& receive, Time deadline) {
   now_ = now;
   const bool from_any = receive.source == kNoRank;
-  if (!may_call(id, from_any ? router_.self() : receive.source)) return;
+  if (!may_call(id, from_any ? router_.self() : receive.source, receive.tag)) return;
   calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline, from_any});
   if (from_any) {
     inbound_.receive_from_any(id, receive.tag);
@@ -124,6 +123,37 @@ void Messages::dial(Time now, CallId id, Rank peer, Time deadline) {
   settle();
 }
 
+void Messages::carry_out(Time now, MessageRequest request) {
+  if (auto* sending = std::get_if<Send>(&request.what)) return send(now, request.id, std::move(*sending), kNever);
+  if (const auto* receiving = std::get_if<Receive>(&request.what)) return receive(now, request.id, *receiving, kNever);
+  now_ = now;
+  if (const auto* asking = std::get_if<Ask>(&request.what)) {
+    if (!over_ && asking->peer != router_.self()) probed_.insert(asking->peer);
+  } else if (const auto call = calls_.all().find(request.id); call != calls_.all().end()) {
+    withdraw(request.id, call->second);
+    calls_.forget(request.id);
+  }
+  settle();
+}
+
+bool Messages::withdraw(CallId id, const PendingCall& call) {
+  if (call.kind == PendingCall::Kind::send) return outbound_.cancel(id, call.peer);
+  if (call.kind == PendingCall::Kind::receive) inbound_.cancel(id, call.peer, call.tag);
+  return false;
+}
+
+void Messages::end_application_calls(const Failure& failure) {
+  const auto of_the_application = [](CallId id) { return caller_of(id) == Caller::application; };
+  for (auto at = calls_.all().begin(); at != calls_.all().end() && of_the_application(at->first);
+       at = calls_.all().begin()) {
+    const CallId id = at->first;
+    withdraw(id, at->second);
+    calls_.forget(id);
+    effects_.complete(id, failure);
+  }
+  settle();
+}
+
 void Messages::on_time(Time now) {
   now_ = now;
   while (const auto* expired = calls_.expired(now)) time_out(expired->first, expired->second, now);
@@ -149,7 +179,7 @@ void Messages::ask_peers(Time now) {
 
 void Messages::time_out(CallId id, const PendingCall& call, Time now) {
   if (call.kind == PendingCall::Kind::send) {
-    const bool withdrawn = outbound_.cancel(id, call.peer);
+    const bool withdrawn = withdraw(id, call);
     calls_.time_out(id, now,
                     withdrawn ? fmt::format("{} earlier messages have not been received; this one was not sent",
                                             kMaxMessagesInFlight)
@@ -160,7 +190,7 @@ void Messages::time_out(CallId id, const PendingCall& call, Time now) {
     return calls_.time_out(id, now, "there is no direct link yet; messages are routed");
   const InboundMessages::Progress progress =
       call.peer == kNoRank ? InboundMessages::Progress{} : inbound_.progress(id, call.peer, call.tag);
-  inbound_.cancel(id, call.peer, call.tag);
+  withdraw(id, call);
   calls_.time_out(id, now,
                   progress.announced ? fmt::format("{} of {} bytes have come", progress.received, progress.total)
                                      : "nothing has been sent");

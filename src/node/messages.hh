@@ -43,6 +43,10 @@ class Messages final : private DirectLinks::Traffic {
   void probe(Time now, CallId id, const Probe& probe);
   // The operation of node::Dial.
   void dial(Time now, CallId id, Rank peer, Time deadline);
+  // What a node's other parts ask for; they have no deadlines here.
+  void carry_out(Time now, MessageRequest request);
+  // What has come of that since this was called last.
+  std::vector<MessageDone> take_done() { return calls_.take_done(); }
   // Frames of wire/point_to_point.hh, for this rank or to be passed on. False: the frame breaks the protocol in a way
   // that every hop can see, so the neighbour is to blame. What only its two ends can judge is ignored instead.
   bool on_frame(Time now, LinkId from, wire::Kind kind, const Payload& body);
@@ -52,6 +56,9 @@ class Messages final : private DirectLinks::Traffic {
   // Ends every pending call, and every later one at once. With FailureCode::closed or rank_left nothing has broken, but
   // this rank receives no more, and whoever sends to it is told so.
   void fail_all(const Failure& failure);
+  // The same for what the application has pending, and no more: the node's other parts go on, and what comes for the
+  // application waits at its senders.
+  void end_application_calls(const Failure& failure);
   // What this rank had queued on the link is on its way: granted bytes follow.
   void on_drained(LinkId link) { outbound_.on_drained(link); }
   void on_time(Time now);
@@ -74,7 +81,7 @@ class Messages final : private DirectLinks::Traffic {
 
  private:
   bool in_use(Rank peer) const override { return outbound_.busy(peer) || inbound_.busy(peer); }
-  bool may_call(CallId id, Rank peer);
+  bool may_call(CallId id, Rank peer, const wire::Tag& tag = {});
   template <typename Message>
   bool pass(Time now, LinkId from, const Payload& body);
   void deliver_looped();
@@ -89,6 +96,8 @@ class Messages final : private DirectLinks::Traffic {
   void fail_dials(Rank peer, const std::string& reason);
   void find_nothing(Time now, CallId id, Rank source);
   void ask_peers(Time now);
+  // What it had asked for is asked for no longer; nothing is reported. True: a message that was to be sent never was.
+  bool withdraw(CallId id, const PendingCall& call);
   void time_out(CallId id, const PendingCall& call, Time now);
   bool over_in_good_order() const;
 

@@ -1,5 +1,7 @@
 #include "node/messages_calls.hh"
 
+#include <type_traits>
+
 #include <fmt/format.h>
 
 #include "base/assert.hh"
@@ -14,7 +16,9 @@ void PendingCalls::add(CallId id, const PendingCall& call) {
 }
 
 bool PendingCalls::awaits_another(const PendingCall& call) const {
-  return call.kind != PendingCall::Kind::connect && call.peer != kNoRank && call.peer != topology_.self();
+  // Those wait as long as their communicator lives, and ask when it has something to wait for.
+  const bool always = call.tag.space == wire::Space::link_data || call.tag.space == wire::Space::link_control;
+  return call.kind != PendingCall::Kind::connect && call.peer != kNoRank && call.peer != topology_.self() && !always;
 }
 
 void PendingCalls::claim(CallId id, Rank source) {
@@ -24,18 +28,33 @@ void PendingCalls::claim(CallId id, Rank source) {
   if (awaits_another(call)) ++awaiting_others_;
 }
 
-void PendingCalls::finish(CallId id) {
+PendingCall PendingCalls::finish(CallId id) {
   const auto at = calls_.find(id);
   BANYAN_ASSERT(at != calls_.end());
   if (awaits_another(at->second)) --awaiting_others_;
   deadlines_.erase({at->second.deadline, id});
+  const PendingCall call = at->second;
   calls_.erase(at);
+  return call;
+}
+
+template <typename Result>
+void PendingCalls::report(CallId id, const wire::Tag& tag, Result result, Rank source) {
+  if (caller_of(id) != Caller::application) {
+    done_.push_back({id, tag, std::move(result), source});
+  } else if constexpr (std::is_same_v<Result, Failure>) {
+    effects_.complete(id, std::move(result));
+  } else {
+    effects_.complete(id, std::move(result), source);
+  }
 }
 
 void PendingCalls::complete(CallId id, Payload result, Rank source) {
-  finish(id);
-  effects_.complete(id, std::move(result), source);
+  const PendingCall call = finish(id);
+  report(id, call.tag, std::move(result), source);
 }
+
+void PendingCalls::refuse(CallId id, const wire::Tag& tag, Failure failure) { report(id, tag, std::move(failure)); }
 
 void PendingCalls::fail(CallId id, FailureCode code, const std::string& reason) {
   fail_with(id, code, "failed: " + reason);
@@ -52,16 +71,16 @@ void PendingCalls::fail_with(CallId id, FailureCode code, const std::string& wha
   const std::string host = known ? topology_.table().host(call.peer) : std::string();
   Failure failure{code, Phase::running, known ? RankSet::single(call.peer) : RankSet{}, host,
                   text_of(call, host) + " " + what_happened};
-  finish(id);
-  effects_.complete(id, std::move(failure));
+  report(id, finish(id).tag, std::move(failure));
 }
 
 std::string PendingCalls::text_of(const PendingCall& call, const std::string& host) {
   const std::string peer =
       call.peer == kNoRank ? std::string("any rank") : fmt::format("rank {} on {}", raw(call.peer), host);
   switch (call.kind) {
-    case PendingCall::Kind::send: return fmt::format("send to {} (tag {}, {} bytes)", peer, call.tag, call.bytes);
-    case PendingCall::Kind::receive: return fmt::format("recv from {} (tag {})", peer, call.tag);
+    case PendingCall::Kind::send:
+      return fmt::format("send to {} (tag {}, {} bytes)", peer, call.tag.number, call.bytes);
+    case PendingCall::Kind::receive: return fmt::format("recv from {} (tag {})", peer, call.tag.number);
     case PendingCall::Kind::probe: return "probe of " + peer;
     case PendingCall::Kind::connect: break;
   }
@@ -69,7 +88,7 @@ std::string PendingCalls::text_of(const PendingCall& call, const std::string& ho
 }
 
 void PendingCalls::fail_all(const Failure& failure) {
-  for (const auto& [id, call] : calls_) effects_.complete(id, failure);
+  for (const auto& [id, call] : calls_) report(id, call.tag, failure);
   calls_.clear();
   deadlines_.clear();
   awaiting_others_ = 0;

@@ -1,12 +1,15 @@
 // The sends, receives and connects that have not completed: their deadlines, and the sentences that say why one failed.
+// What becomes of the application's goes out as effects; of a node's other parts, to where Operations looks for it.
 #pragma once
 
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "node/effects.hh"
+#include "node/message_requests.hh"
 #include "node/topology.hh"
 
 namespace banyan::node {
@@ -15,7 +18,7 @@ struct PendingCall {
   enum class Kind : std::uint8_t { send, receive, probe, connect };
   Kind kind{};
   Rank peer{};  // kNoRank: any, for a receive that no message has been given to yet
-  std::uint32_t tag = 0;
+  wire::Tag tag;
   std::uint64_t bytes = 0;  // of the message, sends only
   Time started{};
   Time deadline = kNever;
@@ -40,6 +43,10 @@ class PendingCalls {
   bool awaits_another(const PendingCall& call) const;
 
   void complete(CallId id, Payload result, Rank source = kNoRank);
+  // A call that was never added.
+  void refuse(CallId id, const wire::Tag& tag, Failure failure);
+  // The call is nobody's any more.
+  void forget(CallId id) { finish(id); }
   // "send to rank 5 on host-1 (tag 0, 4096 bytes) failed: " and the reason.
   void fail(CallId id, FailureCode code, const std::string& reason);
   // All those that `concerns` is true of; with no bytes.
@@ -57,6 +64,8 @@ class PendingCalls {
 
   // A call whose deadline has passed, the earliest first; null: none has.
   const std::pair<const CallId, PendingCall>* expired(Time now) const;
+  // Of the calls that a node's other parts have made.
+  std::vector<MessageDone> take_done() { return std::exchange(done_, {}); }
   Time deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
 
  private:
@@ -67,7 +76,9 @@ class PendingCalls {
       if (concerns(call)) end(id);
     }
   }
-  void finish(CallId id);
+  PendingCall finish(CallId id);
+  template <typename Result>
+  void report(CallId id, const wire::Tag& tag, Result result, Rank source = kNoRank);
   void fail_with(CallId id, FailureCode code, const std::string& what_happened);
   static std::string text_of(const PendingCall& call, const std::string& host);
 
@@ -76,6 +87,7 @@ class PendingCalls {
   std::map<CallId, PendingCall> calls_;
   std::set<std::pair<Time, CallId>> deadlines_;
   std::size_t awaiting_others_ = 0;
+  std::vector<MessageDone> done_;
 };
 
 }  // namespace banyan::node

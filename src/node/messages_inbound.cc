@@ -52,7 +52,7 @@ Sequence InboundMessages::accepted_below(Rank source) const {
   return at == flows_.end() ? Sequence{0} : at->second.lowest;
 }
 
-InboundMessages::Message* InboundMessages::find(Flow& flow, std::uint32_t tag, Sequence sequence) {
+InboundMessages::Message* InboundMessages::find(Flow& flow, const wire::Tag& tag, Sequence sequence) {
   const auto at = flow.channels.find(tag);
   if (at == flow.channels.end()) return nullptr;
   // What is still arriving stands at the end.
@@ -63,7 +63,7 @@ InboundMessages::Message* InboundMessages::find(Flow& flow, std::uint32_t tag, S
 
 // --- receives ------------------------------------------------------------------------------------------------------
 
-void InboundMessages::receive(CallId id, Rank source, std::uint32_t tag) {
+void InboundMessages::receive(CallId id, Rank source, const wire::Tag& tag) {
   Flow& flow = flow_from(source);
   flow.channels[tag].receives.push_back(id);
   settle(flow, tag);
@@ -75,12 +75,12 @@ const InboundMessages::Message* InboundMessages::free_in(const Channel& channel)
   return &*std::next(channel.messages.begin(), static_cast<std::ptrdiff_t>(channel.receives.size()));
 }
 
-Rank InboundMessages::first_free(std::uint32_t tag) const {
+Rank InboundMessages::first_free(const wire::Tag& tag) const {
   const auto at = free_.find(tag);
   return at == free_.end() ? kNoRank : at->second.begin()->second;
 }
 
-void InboundMessages::note_free(Rank source, std::uint32_t tag, Channel& channel) {
+void InboundMessages::note_free(Rank source, const wire::Tag& tag, Channel& channel) {
   const Message* message = free_in(channel);
   const std::uint64_t arrival = message == nullptr ? 0 : message->arrival;
   const std::uint64_t before = std::exchange(channel.free_arrival, arrival);
@@ -91,14 +91,14 @@ void InboundMessages::note_free(Rank source, std::uint32_t tag, Channel& channel
   if (channels.empty()) free_.erase(tag);
 }
 
-void InboundMessages::receive_from_any(CallId id, std::uint32_t tag) {
+void InboundMessages::receive_from_any(CallId id, const wire::Tag& tag) {
   const Rank first = first_free(tag);
   if (first == kNoRank) return any_[tag].push_back(id);
   calls_.claim(id, first);
   receive(id, first, tag);
 }
 
-std::optional<InboundMessages::Found> InboundMessages::probe(Rank source, std::uint32_t tag) const {
+std::optional<InboundMessages::Found> InboundMessages::probe(Rank source, const wire::Tag& tag) const {
   const auto flow = flows_.find(source == kNoRank ? first_free(tag) : source);
   if (flow == flows_.end()) return std::nullopt;
   const auto channel = flow->second.channels.find(tag);
@@ -112,7 +112,7 @@ bool InboundMessages::has_left(Rank source) const {
   return at != flows_.end() && at->second.left;
 }
 
-void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
+void InboundMessages::offer_to_any(Flow& flow, const wire::Tag& tag) {
   const auto waiting = any_.find(tag);
   const auto at = flow.channels.find(tag);
   if (waiting == any_.end() || at == flow.channels.end() || at->second.messages.empty()) return;
@@ -127,7 +127,7 @@ void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
   if (waiting->second.empty()) any_.erase(waiting);
 }
 
-void InboundMessages::return_to_any(Channel& channel, std::uint32_t tag) {
+void InboundMessages::return_to_any(Channel& channel, const wire::Tag& tag) {
   for (const CallId id : channel.receives) {
     if (!calls_.is_from_any(id)) continue;
     calls_.claim(id, kNoRank);
@@ -136,7 +136,7 @@ void InboundMessages::return_to_any(Channel& channel, std::uint32_t tag) {
   }
 }
 
-void InboundMessages::cancel(CallId id, Rank source, std::uint32_t tag) {
+void InboundMessages::cancel(CallId id, Rank source, const wire::Tag& tag) {
   if (source == kNoRank) {
     const auto waiting = any_.find(tag);
     waiting->second.remove(id);
@@ -152,7 +152,7 @@ void InboundMessages::cancel(CallId id, Rank source, std::uint32_t tag) {
   settle(flow, tag);
 }
 
-InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, std::uint32_t tag) const {
+InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, const wire::Tag& tag) const {
   const Flow& flow = flows_.at(source);
   const Channel& channel = flow.channels.at(tag);
   auto message = channel.messages.begin();
@@ -250,9 +250,9 @@ void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload
   offer_to_any(flow, head.tag);
   if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
   // This one has closed a gap: what had come before it can be delivered now.
-  std::vector<std::uint32_t> tags;
+  std::vector<wire::Tag> tags;
   for (const auto& [tag, channel] : flow.channels) tags.push_back(tag);
-  for (const std::uint32_t tag : tags) settle(flow, tag);
+  for (const wire::Tag& tag : tags) settle(flow, tag);
 }
 
 bool InboundMessages::append(Message& message, std::uint64_t offset, const Payload& bytes) {
@@ -269,7 +269,7 @@ bool InboundMessages::append(Message& message, std::uint64_t offset, const Paylo
 
 // --- one channel ---------------------------------------------------------------------------------------------------
 
-void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
+void InboundMessages::settle(Flow& flow, const wire::Tag& tag) {
   const auto at = flow.channels.find(tag);
   Channel& channel = at->second;
   deliver(flow, channel);
@@ -312,7 +312,7 @@ void InboundMessages::want(Flow& flow, Message& message) {
   }
 }
 
-void InboundMessages::shelve(Flow& flow, std::uint32_t tag, Message& message) {
+void InboundMessages::shelve(Flow& flow, const wire::Tag& tag, Message& message) {
   const bool given_up = message.wanted && !message.bytes.empty();
   message.wanted = false;
   if (message.ticket != 0) return;
@@ -403,7 +403,7 @@ void InboundMessages::drop(Rank source) {
 // Receives from any rank wait for others' messages now, and there is room in the pool.
 void InboundMessages::after_drop() {
   for (auto waiting = any_.begin(); waiting != any_.end();) {
-    const std::uint32_t tag = waiting->first;
+    const wire::Tag tag = waiting->first;
     if (first_free(tag) == kNoRank) {
       ++waiting;
       continue;

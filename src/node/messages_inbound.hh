@@ -25,27 +25,27 @@ class InboundMessages {
   // All outlive this object.
   InboundMessages(PendingCalls& calls, MessageRouter& router, const Limits& limits);
 
-  void receive(CallId id, Rank source, std::uint32_t tag);
+  void receive(CallId id, Rank source, const wire::Tag& tag);
   // The same from whoever: it takes the message that was announced first, of those that no receive takes, or the next
   // one to come that no older receive takes. From then on it is a receive of that message's source.
-  void receive_from_any(CallId id, std::uint32_t tag);
+  void receive_from_any(CallId id, const wire::Tag& tag);
   // What a receive would take that came now, if it has been announced; from kNoRank: from any rank.
   struct Found {
     Rank source{};
     std::uint64_t bytes = 0;
   };
-  std::optional<Found> probe(Rank source, std::uint32_t tag) const;
+  std::optional<Found> probe(Rank source, const wire::Tag& tag) const;
   // Whether drop() has been told that it has left.
   bool has_left(Rank source) const;
   // The receive waits no longer; what has come of its message is not lost.
-  void cancel(CallId id, Rank source, std::uint32_t tag);
+  void cancel(CallId id, Rank source, const wire::Tag& tag);
   // How far the message of a waiting receive has come.
   struct Progress {
     bool announced = false;
     std::uint64_t received = 0;
     std::uint64_t total = 0;
   };
-  Progress progress(CallId id, Rank source, std::uint32_t tag) const;
+  Progress progress(CallId id, Rank source, const wire::Tag& tag) const;
 
   // A frame whose ends are of this life. What does not fit its flow is ignored.
   void on_data(const wire::Data& head, const Payload& bytes, LinkId from);
@@ -96,11 +96,11 @@ class InboundMessages {
   };
   struct Flow {
     Rank source{};
-    Sequence lowest{};                          // everything below is accepted
-    std::uint32_t announced = 0;                // bit i: lowest + i has been announced
-    std::uint32_t accepted = 0;                 // bit i: lowest + i has been accepted
-    std::map<std::uint32_t, Channel> channels;  // by tag; none is empty
-    bool left = false;                          // nothing more will come
+    Sequence lowest{};                      // everything below is accepted
+    std::uint32_t announced = 0;            // bit i: lowest + i has been announced
+    std::uint32_t accepted = 0;             // bit i: lowest + i has been accepted
+    std::map<wire::Tag, Channel> channels;  // by tag; none is empty
+    bool left = false;                      // nothing more will come
 
     Sequence announced_below() const;
   };
@@ -108,7 +108,7 @@ class InboundMessages {
 
   Flow& flow_from(Rank source);
   void drop(Flow& flow);
-  static Message* find(Flow& flow, std::uint32_t tag, Sequence sequence);
+  static Message* find(Flow& flow, const wire::Tag& tag, Sequence sequence);
   // Only what comes before the first gap of the flow: a message that is still on another path could be older.
   static bool deliverable(const Flow& flow, const Message& message) {
     return message.sequence < flow.announced_below();
@@ -122,18 +122,18 @@ class InboundMessages {
   // The first message of the channel that no receive takes; null: there is none.
   static const Message* free_in(const Channel& channel);
   // Whose free message with this tag was announced first; kNoRank: nobody has one.
-  Rank first_free(std::uint32_t tag) const;
-  void note_free(Rank source, std::uint32_t tag, Channel& channel);
+  Rank first_free(const wire::Tag& tag) const;
+  void note_free(Rank source, const wire::Tag& tag, Channel& channel);
   // A message more can be taken, the last one by place: by a receive from any rank, unless an older one has that place.
-  void offer_to_any(Flow& flow, std::uint32_t tag);
+  void offer_to_any(Flow& flow, const wire::Tag& tag);
   // Receives from any rank whose messages won't come wait again, for others.
-  void return_to_any(Channel& channel, std::uint32_t tag);
+  void return_to_any(Channel& channel, const wire::Tag& tag);
   void after_drop();
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
-  void settle(Flow& flow, std::uint32_t tag);
+  void settle(Flow& flow, const wire::Tag& tag);
   void deliver(Flow& flow, Channel& channel);
   void want(Flow& flow, Message& message);
-  void shelve(Flow& flow, std::uint32_t tag, Message& message);
+  void shelve(Flow& flow, const wire::Tag& tag, Message& message);
   bool hold(Flow& flow, Message& message);
   void grant(const Flow& flow, Message& message, std::uint64_t window);
   void accept(Flow& flow, const Message& message);
@@ -148,8 +148,8 @@ class InboundMessages {
   UnexpectedPool pool_;
   std::map<Rank, Flow> flows_;
   // By tag, none is empty. Receives from any rank wait only while no message with their tag is free.
-  std::map<std::uint32_t, std::list<CallId>> any_;                          // oldest first
-  std::map<std::uint32_t, std::set<std::pair<std::uint64_t, Rank>>> free_;  // channels with a free message, by arrival
+  std::map<wire::Tag, std::list<CallId>> any_;                          // oldest first
+  std::map<wire::Tag, std::set<std::pair<std::uint64_t, Rank>>> free_;  // channels with a free message, by arrival
   std::uint64_t last_arrival_ = 0;
 };
 

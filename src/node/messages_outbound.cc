@@ -16,7 +16,7 @@ constexpr std::uint64_t kMaxGrantedQueuedBytes = 256 * 1024;
 
 }  // namespace
 
-void OutboundMessages::send(CallId id, Rank target, std::uint32_t tag, Payload message) {
+void OutboundMessages::send(CallId id, Rank target, const wire::Tag& tag, Payload message) {
   Flow& flow = flows_[target];
   flow.waiting.push_back(Message{.call = id, .tag = tag, .bytes = std::move(message)});
   announce_more(target, flow);

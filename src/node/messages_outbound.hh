@@ -26,7 +26,7 @@ class OutboundMessages {
   OutboundMessages(PendingCalls& calls, MessageRouter& router, const InboundMessages& inbound)
       : calls_(calls), router_(router), inbound_(inbound) {}
 
-  void send(CallId id, Rank target, std::uint32_t tag, Payload message);
+  void send(CallId id, Rank target, const wire::Tag& tag, Payload message);
   // The call waits no longer. True: its message was never announced and is withdrawn.
   bool cancel(CallId id, Rank target);
 
@@ -57,7 +57,7 @@ class OutboundMessages {
  private:
   struct Message {
     std::optional<CallId> call;  // none: the call has timed out
-    std::uint32_t tag = 0;
+    wire::Tag tag;
     bool done = false;     // accepted, or known not to arrive
     bool refused = false;  // over the tree, while it goes over a direct link: that counts when the link has ended
     LinkId way = kNoLink;  // by which it was announced last: its bytes and all that concerns it keep their order there

@@ -7,6 +7,7 @@
 
 #include "base/assert.hh"
 #include "base/ids.hh"
+#include "wire/point_to_point.hh"
 
 namespace banyan::node {
 
@@ -19,7 +20,7 @@ class UnexpectedPool {
 
   struct Waiter {
     Rank source{};
-    std::uint32_t tag = 0;
+    wire::Tag tag;
     Sequence sequence{};
     std::uint64_t bytes = 0;
   };

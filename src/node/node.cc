@@ -36,7 +36,7 @@ void Node::start(Time now) {
 
 void Node::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
   if (over()) return;
-  if (messages_) return messages_->on_listening(now, listener, endpoint);
+  if (operations_) return operations_->messages().on_listening(now, listener, endpoint);
   joiner_.on_listening(now, listener, endpoint);
   // The root's record names the address it listens at, so it waits for that.
   if (is_root() && listener == Listener::rendezvous) {
@@ -48,7 +48,7 @@ void Node::on_listening(Time now, Listener listener, const Endpoint& endpoint) {
 
 void Node::on_listen_failed(Time now, Listener listener, const std::string& reason) {
   if (over()) return;
-  if (messages_) return messages_->on_listen_failed(now, listener, reason);
+  if (operations_) return operations_->messages().on_listen_failed(now, listener, reason);
   joiner_.on_listen_failed(now, listener, reason);
   after_joiner(now);
 }
@@ -56,11 +56,12 @@ void Node::on_listen_failed(Time now, Listener listener, const std::string& reas
 void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bool accepted, const Endpoint& local) {
   if (!accepted) {
     if (over()) return;
-    if (messages_ && messages_->owns(link)) {
-      if (topology_->table().incarnation(peer.rank) == peer.incarnation) return messages_->on_authenticated(link);
+    if (operations_ && operations_->messages().owns(link)) {
+      if (topology_->table().incarnation(peer.rank) == peer.incarnation)
+        return operations_->messages().on_authenticated(link);
       effects_.add(effect::CloseLink{link, true});
       const Failure another{FailureCode::unreachable, Phase::running, {}, {}, "another process answered"};
-      return messages_->on_link_failed(now, link, another, false);
+      return operations_->messages().on_link_failed(now, link, another, false);
     }
     joiner_.on_authenticated(now, link, peer);
     return after_joiner(now);
@@ -125,7 +126,7 @@ void Node::on_authenticated(Time now, LinkId link, const session::Peer& peer, bo
 
 void Node::on_direct_caller(LinkId link, const session::Peer& peer) {
   const bool same_life = topology_ && topology_->table().incarnation(peer.rank) == peer.incarnation;
-  if (same_life && !over() && messages_->on_accepted(link, peer.rank)) return;
+  if (same_life && !over() && operations_->messages().on_accepted(link, peer.rank)) return;
   refuse(link, Failure{FailureCode::unreachable, Phase::running, RankSet::single(config_.rank), config_.host_name,
                        rank_text(config_.rank) + " on " + config_.host_name + " waits for no link of " +
                            rank_text(peer.rank)});
@@ -140,12 +141,16 @@ bool Node::on_frame(Time now, LinkId link, const wire::Frame& frame) {
     fine = on_frame_of_child(now, link, child->second, frame);
   } else if (joiner_.owns(link)) {
     fine = on_frame_from_above(now, link, frame);
-  } else if (messages_ && messages_->owns(link)) {
-    fine = messages_->on_frame(now, link, frame.kind, frame.body);
+  } else if (operations_ && operations_->messages().owns(link)) {
+    fine = operations_->messages().on_frame(now, link, frame.kind, frame.body);
   }
-  // What this rank owed to others may have left with that.
-  if (closing_) finish_closing();
   return fine;
+}
+
+void Node::settle(Time now) {
+  if (operations_) operations_->settle(now);
+  // What this rank owed to others may have left.
+  if (closing_) finish_closing(now);
 }
 
 // Only the leader shares memory with the ranks of its host, and only what all of them are given.
@@ -197,16 +202,16 @@ bool Node::on_frame_of_neighbour(Time now, LinkId link, const wire::Frame& frame
       // A whole stream, and nothing that would be copied before its size is looked at.
       if (message && frame.encloses && !(message->message.part == wire::Part::data && message->message.offset == 0))
         return false;
-      return message && collectives_ && collectives_->on_frame(now, link, message->message, message->tail);
+      return message && operations_ && operations_->collectives().on_frame(now, link, message->message, message->tail);
     }
     case Kind::grant:
       // "Are you still there?" may overtake the table (P-13), and is asked again.
-      if (!messages_) return true;
+      if (!operations_) return true;
       [[fallthrough]];
     case Kind::data:
     case Kind::accept:
     case Kind::undeliverable:
-    case Kind::direct: return messages_ && messages_->on_frame(now, link, frame.kind, frame.body);
+    case Kind::direct: return operations_ && operations_->messages().on_frame(now, link, frame.kind, frame.body);
     default: return false;
   }
 }
@@ -265,7 +270,8 @@ void Node::on_link_failed(Time now, LinkId link, const Failure& failure, bool re
                           const std::optional<session::Peer>& peer) {
   if (children_.contains(link)) return lose_child(now, link, failure);
   if (joiner_.owns(link)) return lose_parent(now, link, failure, rejected_by_peer);
-  if (messages_ && messages_->owns(link)) return messages_->on_link_failed(now, link, failure, rejected_by_peer);
+  if (operations_ && operations_->messages().owns(link))
+    return operations_->messages().on_link_failed(now, link, failure, rejected_by_peer);
   // Told once, so that strangers can't fill a log; the rest are counted.
   using enum FailureCode;
   const bool confused = failure.code == wrong_secret || failure.code == wrong_job || failure.code == wrong_version;
@@ -294,17 +300,7 @@ void Node::call(Time now, Call call) {
                                                                 : "the job has not formed yet: call start() first"});
   }
   acknowledge();
-  if (auto* collective = std::get_if<Collective>(&call.operation)) {
-    collectives_->call(now, call.id, std::move(*collective), call.deadline);
-  } else if (auto* send = std::get_if<Send>(&call.operation)) {
-    messages_->send(now, call.id, std::move(*send), call.deadline);
-  } else if (const auto* probe = std::get_if<Probe>(&call.operation)) {
-    messages_->probe(now, call.id, *probe);
-  } else if (const auto* dial = std::get_if<Dial>(&call.operation)) {
-    messages_->dial(now, call.id, dial->peer, call.deadline);
-  } else {
-    messages_->receive(now, call.id, std::get<Receive>(call.operation), call.deadline);
-  }
+  operations_->call(now, std::move(call));
 }
 
 void Node::after_joiner(Time now) {
@@ -334,14 +330,14 @@ void Node::on_time(Time now) {
   }
   if (closing_ && close_deadline_ <= now) {
     patience_ended_ = true;
-    finish_closing();
+    finish_closing(now);
   }
   if (lingers_until_ <= now) {
     lingers_until_ = kNever;
     if (topology_) {
-      finish_closing();
+      finish_closing(now);
     } else {
-      end(Failure(*failed_));
+      end(now, Failure(*failed_));
     }
   }
   if (over()) return;
@@ -354,8 +350,7 @@ void Node::on_time(Time now) {
   close_unattached(now);
   if (placement_ && placement_->deadline() <= now) placement_->expire(now);
   if (acknowledge_at_ <= now) acknowledge();
-  if (collectives_ && collectives_->deadline() <= now) collectives_->on_time(now);
-  if (messages_ && messages_->deadline() <= now) messages_->on_time(now);
+  if (operations_) operations_->on_time(now);
 }
 
 // Whoever is not attached by now waits for nothing: a joiner that was sent elsewhere, or one that never asked.
@@ -383,7 +378,7 @@ Time Node::deadline() const {
     if (placement_) first = std::min(first, placement_->deadline());
     return first;
   }
-  return std::min({first, acknowledge_at_, collectives_->deadline(), messages_->deadline()});
+  return std::min({first, acknowledge_at_, operations_->deadline()});
 }
 
 void Node::fill(Statistics& statistics) const {
@@ -399,7 +394,7 @@ void Node::fill(Statistics& statistics) const {
   statistics.formed = formed_;
   statistics.hosts = topology_->table().hosts();
   statistics.depth = topology_->table().depth();
-  messages_->fill(statistics);
+  operations_->messages().fill(statistics);
 }
 
 }  // namespace banyan::node

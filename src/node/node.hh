@@ -15,12 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include "node/collectives.hh"
 #include "node/config.hh"
 #include "node/effects.hh"
 #include "node/joiner.hh"
 #include "node/link_ids.hh"
-#include "node/messages.hh"
+#include "node/operations.hh"
 #include "node/placement.hh"
 #include "node/registry.hh"
 #include "node/table_receiver.hh"
@@ -51,9 +50,11 @@ class Node {
                       const std::optional<session::Peer>& peer);
   // All that this rank itself wanted to send on the link is with the driver.
   void on_drained(LinkId link) {
-    if (messages_) messages_->on_drained(link);
+    if (operations_) operations_->messages().on_drained(link);
   }
   void call(Time now, Call call);
+  // After any of these, before its effects are looked at.
+  void settle(Time now);
   void on_time(Time now);
   Time deadline() const;
 
@@ -148,9 +149,10 @@ class Node {
   void give_up(Time now);
   void fail(Time now, const Failure& failure);
   void fail_alone(Time now, const Failure& failure);
-  void end(const Failure& failure);
+  void end(Time now, const Failure& failure);
   void close(Time now, const Call& call);
-  void finish_closing();
+  void finish_closing(Time now);
+  Failure closed_meanwhile() const;
   Failure timeout_failure() const;
   std::string see_whether_started() const;
   Failure lost_failure(Rank rank, const std::string& host, const std::string& reason) const;
@@ -198,8 +200,7 @@ class Node {
 
   // Once formed.
   std::optional<Topology> topology_;
-  std::optional<Collectives> collectives_;
-  std::optional<Messages> messages_;
+  std::optional<Operations> operations_;
   Time acknowledge_at_ = kNever;
   std::uint32_t to_acknowledge_ = 0;
   std::uint64_t tree_links_peak_ = 0;

@@ -148,9 +148,21 @@ std::string missing_in(const Payload& tail) {
 std::string fields(const wire::TableChunk& chunk, const Payload& tail) {
   return range(chunk.offset, tail.size(), chunk.total);
 }
+std::string tag_text(const wire::Tag& tag) {
+  using enum wire::Space;
+  const std::string number = text(tag.number);
+  switch (tag.space) {
+    case application: return "tag=" + number;
+    case collective: return "collective=" + number;
+    case link_data: return "frame";
+    case link_control: return "control frame";
+    case store: return "store";
+  }
+  return "tag=" + number;
+}
 std::string fields(const wire::Data& data, const Payload& tail) {
-  return text(data.ends.source) + " -> " + text(data.ends.target) + " " + text(data.sequence) +
-         " tag=" + text(data.tag) + " " + range(data.offset, tail.size(), data.total) +
+  return text(data.ends.source) + " -> " + text(data.ends.target) + " " + text(data.sequence) + " " +
+         tag_text(data.tag) + " " + range(data.offset, tail.size(), data.total) +
          " acknowledged=" + text(data.acknowledged);
 }
 std::string fields(const wire::Collective& collective, const Payload& tail) {

@@ -18,11 +18,27 @@ void Ends::read(Reader& reader) {
   target_incarnation = reader.number<Incarnation>();
 }
 
+void Tag::write(Writer& writer) const {
+  writer.number(communicator);
+  writer.number(number);
+  writer.number(space);
+  writer.raw_bytes(std::array<std::byte, 3>{});
+}
+
+void Tag::read(Reader& reader) {
+  communicator = reader.number<CommunicatorId>();
+  number = reader.number<std::uint32_t>();
+  space = reader.number<Space>();
+  for (int i = 0; i < 3; ++i) {
+    if (reader.number<std::uint8_t>() != 0) reader.fail();
+  }
+  if (space > Space::store) reader.fail();
+}
+
 void Data::write(Writer& writer) const {
   ends.write(writer);
   writer.number(sequence);
-  writer.number(tag);
-  writer.number(std::uint32_t{0});
+  tag.write(writer);
   writer.number(offset);
   writer.number(total);
   writer.number(acknowledged);
@@ -31,8 +47,7 @@ void Data::write(Writer& writer) const {
 void Data::read(Reader& reader) {
   ends.read(reader);
   sequence = reader.number<Sequence>();
-  tag = reader.number<std::uint32_t>();
-  if (reader.number<std::uint32_t>() != 0) reader.fail();
+  tag.read(reader);
   offset = reader.number<std::uint64_t>();
   total = reader.number<std::uint64_t>();
   acknowledged = reader.number<Sequence>();

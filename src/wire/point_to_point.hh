@@ -28,14 +28,39 @@ struct Ends {
   void read(Reader& reader);
 };
 
+// Who asks for a message of another rank: what is sent in one space is received in that alone.
+enum class Space : std::uint8_t {
+  application = 0,   // send and recv
+  collective = 1,    // collective operations that exchange bytes between pairs; the number is the operation's
+  link_data = 2,     // frames between neighbours in the tree of a communicator that is not the whole job,
+  link_control = 3,  // and those of them that may overtake
+  store = 4,         // the key-value store
+};
+
+// Which messages of a rank a receive takes.
+struct Tag {
+  constexpr Tag(std::uint32_t tag = 0, Space its_space = Space::application,  // NOLINT(google-explicit-constructor)
+                CommunicatorId its_communicator = kWorld)
+      : communicator(its_communicator), number(tag), space(its_space) {}
+
+  static constexpr std::size_t kBytes = 16;
+  CommunicatorId communicator;
+  std::uint32_t number;
+  Space space;
+
+  friend auto operator<=>(const Tag&, const Tag&) = default;
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
 // Source -> target: bytes [offset, offset + tail) of message `sequence`. The first frame of a message has offset 0; it
 // may carry no bytes (an announcement of what needs room first).
 struct Data {
   static constexpr Kind kKind = Kind::data;
-  static constexpr std::size_t kBytes = Ends::kBytes + 40;
+  static constexpr std::size_t kBytes = Ends::kBytes + Tag::kBytes + 32;
   Ends ends;
   Sequence sequence{};
-  std::uint32_t tag = 0;
+  Tag tag;
   std::uint64_t offset = 0;
   std::uint64_t total = 0;
   Sequence acknowledged{};  // all messages of the reverse flow below this one have been accepted
