@@ -39,18 +39,19 @@ def draw_lines(axes, results, metric, hosts):
         found = of_benchmark(results, name, metric, hosts)
         if not found:
             continue
-        ranks = sorted(found)
+        launched = not any(warm(of_ranks) for of_ranks in found.values())
+        # Never both in one line: where time was up after the first start there is nothing to show.
+        ranks = sorted(n for n in found if launched or warm(found[n]))
         all_ranks.update(ranks)
-        samples = [warm(found[n]) or found[n]["samples"] for n in ranks]
-        launched = not any(warm(found[n]) for n in ranks)
+        samples = [found[n]["samples"] if launched else warm(found[n]) for n in ranks]
         low, middle, high = numpy.transpose([numpy.quantile(of_ranks, (0.25, 0.5, 0.75)) for of_ranks in samples])
         bold = name.startswith("banyan")
         axes.plot(ranks, middle, "--" if launched else "-", color=colour, marker=marker,
                   markersize=5, lw=2 if bold else 1.2, label=f"{name}, cold" if launched else name, zorder=3 if bold else 2)
         axes.fill_between(ranks, low, high, color=colour, alpha=0.15, lw=0)
     if floor := of_benchmark(results, "floor", metric, hosts):
-        ranks = sorted(floor)
-        axes.plot(ranks, [TARGET * numpy.median(warm(floor[n]) or floor[n]["samples"]) for n in ranks], ":", color="#000000", lw=1,
+        ranks = sorted(n for n in floor if warm(floor[n]))
+        axes.plot(ranks, [TARGET * numpy.median(warm(floor[n])) for n in ranks], ":", color="#000000", lw=1,
                   label=f"target: {TARGET} x floor")
     make_log_log(axes, sorted(all_ranks))
 
