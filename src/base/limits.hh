@@ -62,6 +62,9 @@ inline constexpr std::size_t kEagerCollectiveBytes = 64 * 1024;
 inline constexpr std::size_t kEagerManyToOneBytes = 1024 * 1024;
 // How many collectives of a communicator a rank may start before the oldest is known to have been called by all.
 inline constexpr std::uint32_t kMaxCollectivesInFlight = 64;
+// Communicators beside the job's that a rank may be in at a time, and lists of ranks that it may make any of: each
+// costs its members some kilobytes, and 4 bytes for each other.
+inline constexpr std::size_t kMaxCommunicators = 4096;
 // A message up to this size is sent without asking the target for room first.
 inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
 // Messages to one target that are announced and not yet accepted; more wait at the sender.

@@ -16,6 +16,9 @@
 
 namespace banyan::node {
 
+// In a split: this rank will be in none of the communicators that come of it.
+inline constexpr std::int32_t kNoColor = -1;
+
 // Every rank of the communicator makes the same collective calls in the same order.
 //   broadcast  root: contribution is the message            result: the message, at every rank
 //   allgather  contribution: this rank's bytes              result: one payload per rank, by rank
@@ -24,6 +27,10 @@ namespace banyan::node {
 //   reduce     contribution: count elements                 result: the vector at root, empty elsewhere
 //   allreduce  contribution: count elements                 result: the vector
 //   barrier    -                                            result: -
+//   split      contribution: color 4, key 4 (signed)        result: of the communicator that this rank is in now, its
+//   id 8,
+//                                                           then the job's rank of each member 4, by their new ranks;
+//                                                           empty for kNoColor
 struct Collective {
   CommunicatorId communicator = kWorld;
   wire::CallSignature call;
@@ -56,13 +63,25 @@ struct Dial {
   Rank peer{};
 };
 
+// Makes a communicator of these ranks of `parent`, which all of them do, in the same order where they do it more than
+// once, and nobody else. Completes at once, as a split does: there is no need to talk to the others.
+struct MakeCommunicator {
+  CommunicatorId parent = kWorld;
+  std::vector<Rank> ranks;  // each once, this one among them; by their new ranks
+};
+
+// This rank needs the communicator no longer. Completes at once; what others need of this rank there goes on.
+struct LeaveCommunicator {
+  CommunicatorId communicator{};
+};
+
 // Says that this rank is done. Completes when nobody below needs it any more or Config::close_timeout has passed.
 struct Close {};
 
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Probe, Dial, Close> operation;
+  std::variant<Collective, Send, Receive, Probe, Dial, MakeCommunicator, LeaveCommunicator, Close> operation;
 };
 
 // A completed call: the bytes it asked for, or what prevented it.

@@ -13,7 +13,7 @@ namespace banyan::node {
 using wire::CollectiveKind;
 
 std::uint64_t eager_bytes(CollectiveKind kind, std::uint32_t world_size) {
-  const bool many_to_one = kind == CollectiveKind::gather || kind == CollectiveKind::allgather ||
+  const bool many_to_one = kind == CollectiveKind::gather || wire::gathers_for_all(kind) ||
                            kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce;
   return many_to_one ? std::min(kEagerCollectiveBytes, kEagerManyToOneBytes / world_size) : kEagerCollectiveBytes;
 }
@@ -24,6 +24,7 @@ std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, Coll
     case CollectiveKind::barrier: return std::make_unique<BarrierAlgorithm>(links, head);
     case CollectiveKind::broadcast: return std::make_unique<BroadcastAlgorithm>(links, head);
     case CollectiveKind::allgather:
+    case CollectiveKind::split:
     case CollectiveKind::gather: return std::make_unique<GatherAlgorithm>(links, head);
     case CollectiveKind::scatter: return std::make_unique<ScatterAlgorithm>(links, head);
     case CollectiveKind::reduce:

@@ -23,7 +23,7 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   bool finished() const override { return done_; }
 
  private:
-  bool for_everyone() const { return head_.call.kind == wire::CollectiveKind::allgather; }
+  bool for_everyone() const { return wire::gathers_for_all(head_.call.kind); }
   bool is_collector() const { return collector_rank_ == self(); }
   void contribute();
   void flush(LinkId feeder);

@@ -5,26 +5,37 @@
 
 namespace banyan::node {
 
+Payload CollectiveLinks::frame_of(const wire::Collective& head, const Payload& tail) const {
+  return member_links_ != nullptr ? wire::encode_unframed(head, tail) : wire::encode(head, topology_.epoch(), tail);
+}
+
+void CollectiveLinks::send(LinkId to, FrameClass frame_class, const Payload& frame, LinkId feeder) {
+  if (member_links_ != nullptr) {
+    member_links_->send(to, frame_class, frame, feeder);
+  } else {
+    effects_.send(to, frame_class, frame, feeder);
+  }
+}
+
 void CollectiveLinks::send_data(LinkId to, const wire::Collective& head, const Payload& tail, LinkId feeder) {
   BANYAN_ASSERT(to != kNoLink);
-  effects_.send(to, FrameClass::data, wire::encode(head, topology_.epoch(), tail), feeder);
+  send(to, FrameClass::data, frame_of(head, tail), feeder);
 }
 
 void CollectiveLinks::send_data_down(const wire::Collective& head, const Payload& tail, LinkId feeder) {
   if (child_count() == 0) return;
-  const Payload frame = wire::encode(head, topology_.epoch(), tail);
+  const Payload frame = frame_of(head, tail);
   for (std::size_t i = 0; i < child_count(); ++i) {
-    if (!left_[i]) effects_.send(topology_.children()[i].link, FrameClass::data, frame, feeder);
+    if (!left_[i]) send(topology_.children()[i].link, FrameClass::data, frame, feeder);
   }
 }
 
 void CollectiveLinks::send_stream_down(const wire::Collective& head, const Payload& chunk, LinkId feeder) {
   if (child_count() == 0) return;
-  const Payload frame = wire::encode(head, topology_.epoch(), chunk);
+  const Payload frame = frame_of(head, chunk);
   for (std::size_t i = 0; i < child_count(); ++i) {
     const LinkId child = topology_.children()[i].link;
-    if (!left_[i] && child != feeder && !is_enclosed(i, head.total))
-      effects_.send(child, FrameClass::data, frame, feeder);
+    if (!left_[i] && child != feeder && !is_enclosed(i, head.total)) send(child, FrameClass::data, frame, feeder);
   }
 }
 
@@ -51,16 +62,16 @@ void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream,
 
 void CollectiveLinks::send_control(LinkId to, const wire::Collective& head, const Payload& tail, LinkId feeder) {
   BANYAN_ASSERT(to != kNoLink);
-  effects_.send(to, FrameClass::control, wire::encode(head, topology_.epoch(), tail), feeder);
+  send(to, FrameClass::control, frame_of(head, tail), feeder);
 }
 
 void CollectiveLinks::send_control_down(const wire::Collective& head, const Payload& tail, LinkId feeder) {
   if (child_count() == 0) return;
-  const Payload frame = wire::encode(head, topology_.epoch(), tail);
+  const Payload frame = frame_of(head, tail);
   for (std::size_t i = 0; i < child_count(); ++i) {
     const LinkId child = topology_.children()[i].link;
     // The root's word goes to all, also to who made it speak: a link never waits for itself.
-    if (!left_[i]) effects_.send(child, FrameClass::control, frame, child == feeder ? kNoLink : feeder);
+    if (!left_[i]) send(child, FrameClass::control, frame, child == feeder ? kNoLink : feeder);
   }
 }
 

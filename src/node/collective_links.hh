@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "node/effects.hh"
+#include "node/member_links.hh"
 #include "node/topology.hh"
 #include "wire/collective.hh"
 
@@ -11,9 +12,9 @@ namespace banyan::node {
 
 class CollectiveLinks {
  public:
-  // Both outlive this object.
-  CollectiveLinks(const Topology& topology, Effects& effects)
-      : topology_(topology), effects_(effects), left_(topology.children().size(), false) {}
+  // All outlive this object. `member_links`: how neighbours are reached where the tree is not the job's own.
+  CollectiveLinks(const Topology& topology, Effects& effects, MemberLinks* member_links)
+      : topology_(topology), effects_(effects), member_links_(member_links), left_(topology.children().size(), false) {}
 
   const Topology& topology() const { return topology_; }
   std::uint32_t world_size() const { return topology_.world_size(); }
@@ -48,8 +49,12 @@ class CollectiveLinks {
     return bytes >= topology_.children()[child].enclose_bytes;
   }
 
+  Payload frame_of(const wire::Collective& head, const Payload& tail) const;
+  void send(LinkId to, FrameClass frame_class, const Payload& frame, LinkId feeder);
+
   const Topology& topology_;
   Effects& effects_;
+  MemberLinks* member_links_;
   std::vector<bool> left_;  // by the child's place in Topology::children()
 };
 

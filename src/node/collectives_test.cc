@@ -37,6 +37,7 @@ class Program {
       case CollectiveKind::reduce:
         return reduce(plan.root, plan.reduction, ElementType::uint32, vector(step, raw(rank)));
       case CollectiveKind::allreduce: return allreduce(plan.reduction, ElementType::uint32, vector(step, raw(rank)));
+      case CollectiveKind::split: break;  // subcommunicators_test.cc
     }
     return {};
   }
@@ -54,6 +55,7 @@ class Program {
       case CollectiveKind::scatter: return payload && *payload == bytes(step, raw(rank));
       case CollectiveKind::reduce: return payload && *payload == (rank == plan.root ? reduced(step) : Payload{});
       case CollectiveKind::allreduce: return payload && *payload == reduced(step);
+      case CollectiveKind::split: break;
     }
     return false;
   }

@@ -14,12 +14,12 @@ constexpr std::uint64_t kAnnounceAfter = kMaxCollectivesInFlight / 2;
 }  // namespace
 
 Communicator::Communicator(CommunicatorId id, const Topology& topology, MessageRequests& requests, Effects& effects,
-                           const Limits& limits)
+                           const Limits& limits, MemberLinks* member_links)
     : id_(id),
       topology_(topology),
       effects_(effects),
       limits_(limits),
-      links_(topology, effects),
+      links_(topology, effects, member_links),
       peers_(id, requests),
       child_voted_(topology.children().size(), 0) {}
 
@@ -75,6 +75,15 @@ void Communicator::fail_all(const Failure& failure) {
   peers_.forget_from(Sequence{0});
 }
 
+void Communicator::end_calls(const Failure& failure) {
+  std::vector<Index> ended;
+  for (auto& [index, operation] : operations_) {
+    fail(operation, index, failure);
+    ended.push_back(index);
+  }
+  for (const Index index : ended) progress(index);
+}
+
 void Communicator::on_message(MessageDone done) {
   const auto exchange = peers_.take(done.id);
   if (!exchange) return;
@@ -120,12 +129,14 @@ bool Communicator::agree(Index index, Operation& operation, const wire::CallSign
     return true;
   }
   if (operation.signature == call) return true;
+  const Rank other = topology_.job_rank(operation.caller);
+  caller = topology_.job_rank(caller);
   RankSet both = RankSet::single(caller);
-  both.insert(operation.caller);
+  both.insert(other);
   contest(index, operation,
           failure_of(FailureCode::mismatch, both,
                      "rank " + std::to_string(raw(caller)) + " called " + call.to_string() + " where rank " +
-                         std::to_string(raw(operation.caller)) + " called " + operation.signature.to_string()));
+                         std::to_string(raw(other)) + " called " + operation.signature.to_string()));
   return false;
 }
 
@@ -189,7 +200,7 @@ bool Communicator::start_next() {
   if (started_ >= oldest + kMaxCollectivesInFlight) return false;
   const Index index = started_++;
   Collective collective = *std::exchange(operation->waiting, std::nullopt);
-  if (collective.call.kind == wire::CollectiveKind::allgather) add_bytes(*operation, collective.contribution.size());
+  if (wire::gathers_for_all(collective.call.kind)) add_bytes(*operation, collective.contribution.size());
   // A call that contradicts the others' has lost; it counts as called all the same.
   if (operation->algorithm && operation->signature == collective.call)
     operation->algorithm->start(std::move(collective));
@@ -228,7 +239,11 @@ void Communicator::complete(Operation& operation, Index index, CollectiveAlgorit
   const CallId id = operation.pending->id;
   deadlines_.erase({operation.pending->deadline, index});
   operation.pending.reset();
-  std::visit([&](auto& value) { effects_.complete(id, std::move(value)); }, result);
+  if (operation.signature.kind == wire::CollectiveKind::split) {
+    splits_.push_back({id, Sequence{index}, std::get<Parts>(std::move(result))});
+  } else {
+    std::visit([&](auto& value) { effects_.complete(id, std::move(value)); }, result);
+  }
 }
 
 void Communicator::fail(Operation& operation, Index index, const Failure& failure) {

@@ -38,9 +38,16 @@ namespace banyan::node {
 
 class Communicator {
  public:
-  // All but `id` outlive this object.
+  // A split whose bytes are all here. Its call is completed by whoever makes the communicator that comes of it.
+  struct Split {
+    CallId call{};
+    Sequence sequence{};
+    Parts parts;
+  };
+
+  // All but `id` outlive this object. `member_links`: of one that is not the whole job.
   Communicator(CommunicatorId id, const Topology& topology, MessageRequests& requests, Effects& effects,
-               const Limits& limits);
+               const Limits& limits, MemberLinks* member_links = nullptr);
 
   // The operations of Collectives, for one communicator.
   void call(Time now, CallId id, Collective collective, Time deadline);
@@ -49,6 +56,10 @@ class Communicator {
   bool needs_messages() const;
   void on_child_left(LinkId child);
   void fail_all(const Failure& failure);
+  // Fails what the application has pending; the operations go on for the others.
+  void end_calls(const Failure& failure);
+  // The splits that are done since this was called last: each rank's contribution to them.
+  std::vector<Split> take_splits() { return std::exchange(splits_, {}); }
   void on_time(Time now);
   Time deadline() const;
   std::size_t operations_kept() const { return operations_.size(); }
@@ -168,6 +179,7 @@ class Communicator {
   bool left_child_reported_ = false;
   std::optional<Broken> broken_;
   std::optional<Failure> closed_;
+  std::vector<Split> splits_;
 };
 
 }  // namespace banyan::node

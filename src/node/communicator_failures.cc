@@ -32,7 +32,7 @@ void Communicator::on_child_left(LinkId link) {
   links_.child_left(child);
   const Index first_missing = child_voted_[child];
   if (!left_child_ || first_missing < left_child_->first_missing) {
-    left_child_ = LeftChild{first_missing, topology_.children()[child].rank};
+    left_child_ = LeftChild{first_missing, topology_.job_rank(topology_.children()[child].rank)};
     left_child_reported_ = false;
   }
   for (auto& [index, operation] : operations_) operation.roll_call.answers.erase(child);
@@ -66,8 +66,9 @@ std::map<Communicator::Index, Communicator::Operation>::const_iterator Communica
 void Communicator::give_up_owed() {
   const auto owed = first_owed();
   if (closed_ || topology_.is_root() || owed == operations_.end()) return;
-  const Failure failure = failure_of(FailureCode::rank_left, RankSet::single(topology_.self()),
-                                     "rank " + std::to_string(raw(topology_.self())) + " left before the bytes of " +
+  const Rank self = topology_.job_rank(topology_.self());
+  const Failure failure = failure_of(FailureCode::rank_left, RankSet::single(self),
+                                     "rank " + std::to_string(raw(self)) + " left before the bytes of " +
                                          owed->second.signature.to_string() + " had gone through it");
   links_.send_control(links_.parent(), head_of(wire::Part::failed, owed->first, nullptr), tail_of(failure));
 }

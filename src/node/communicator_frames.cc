@@ -103,8 +103,9 @@ bool Communicator::on_failed(LinkId from, const wire::Collective& head, const Pa
   Reader reader(bytes.bytes());
   const Failure failure = wire::read_failure(reader);
   const Index index = raw(head.sequence);
-  const bool in_world = failure.ranks.empty() || failure.ranks.ranges().back().last < topology_.world_size();
-  if (!reader.finished() || !in_world) return false;
+  const std::uint32_t job_size = topology_.table().world_size();
+  const bool in_job = failure.ranks.empty() || failure.ranks.ranges().back().last < job_size;
+  if (!reader.finished() || !in_job) return false;
   if (topology_.is_root()) {
     decide(index, failure, from);
   } else if (from == links_.parent()) {

@@ -67,14 +67,14 @@ Time Communicator::next_roll_call() const {
 RollCall::Answer Communicator::answer(Index index, const Operation& operation) const {
   const RollCall& roll_call = operation.roll_call;
   RollCall::Answer answer;
-  if (index >= called_) answer.missing.insert(topology_.self());
+  if (index >= called_) answer.missing.insert(topology_.job_rank(topology_.self()));
   for (std::size_t child = 0; child < links_.child_count(); ++child) {
     if (child_voted_[child] > index || links_.has_left(child)) continue;
     if (const auto at = roll_call.answers.find(child); at != roll_call.answers.end()) {
       answer.missing.insert(at->second.missing);
       answer.provisional = answer.provisional || at->second.provisional;
     } else if (roll_call.rounds > 0) {
-      answer.missing.insert(topology_.children()[child].rank);
+      answer.missing.insert(topology_.job_rank(topology_.children()[child].rank));
     } else {
       answer.provisional = true;
     }
@@ -140,7 +140,7 @@ bool Communicator::on_question(Time now, const wire::Collective& head, const Pay
 
 bool Communicator::on_missing(Time now, LinkId from, const wire::Collective& head, const Payload& tail) {
   const Index index = raw(head.sequence);
-  auto missing = MissingRanks::read(tail, topology_.world_size());
+  auto missing = MissingRanks::read(tail, topology_.table().world_size());
   if (!missing) return false;
   const std::size_t child = topology_.child_index(from);
   const bool from_child = child < links_.child_count();
@@ -183,7 +183,7 @@ Failure Communicator::timeout_of(Index index, const Operation& operation) const 
     if (at->first < retired_) break;
     if (!at->second.roll_call.from_root) continue;
     MissingRanks missing = *at->second.roll_call.from_root;
-    missing.erase(topology_.self());
+    missing.erase(topology_.job_rank(topology_.self()));
     if (missing.count == 0) continue;
     text += list_of(missing, topology_.world_size(), at->first == index ? "" : "at least ");
     return failure_of(FailureCode::timed_out, missing.named, std::move(text));
@@ -203,11 +203,11 @@ std::string Communicator::missing_here(Index index, const Operation& operation, 
     const Neighbour& neighbour = topology_.children()[child];
     const auto answered = operation.roll_call.answers.find(child);
     if (neighbour.position == kNoPosition) {
-      missing.insert(neighbour.rank);
+      missing.insert(topology_.job_rank(neighbour.rank));
     } else if (answered != operation.roll_call.answers.end() && answered->second.missing.count > 0) {
       missing.insert(answered->second.missing);
     } else {
-      late.insert(neighbour.rank);
+      late.insert(topology_.job_rank(neighbour.rank));
     }
   }
   ranks = missing.named;

@@ -73,6 +73,15 @@ bool OutboundMessages::busy(Rank target) const {
   return at != flows_.end() && !at->second.in_flight.empty();
 }
 
+std::uint64_t OutboundMessages::bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [target, flow] : flows_) {
+    for (const Message& message : flow.in_flight) bytes += message.bytes.size();
+    for (const Message& message : flow.waiting) bytes += message.bytes.size();
+  }
+  return bytes;
+}
+
 OutboundMessages::Message* OutboundMessages::find(Flow& flow, Sequence sequence) {
   if (sequence < flow.first || raw(sequence) - raw(flow.first) >= flow.in_flight.size()) return nullptr;
   Message& message = flow.in_flight[raw(sequence) - raw(flow.first)];

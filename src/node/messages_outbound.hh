@@ -47,6 +47,8 @@ class OutboundMessages {
   void on_way_lost(Rank target, LinkId lost);
   // Whether the target has yet to accept what it has been told of.
   bool busy(Rank target) const;
+  // Of all messages that are kept.
+  std::uint64_t bytes() const;
 
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);

@@ -19,6 +19,10 @@ void Operations::call(Time now, Call call) {
     messages_.send(now, call.id, std::move(*send), call.deadline);
   } else if (const auto* receive = std::get_if<Receive>(&call.operation)) {
     messages_.receive(now, call.id, *receive, call.deadline);
+  } else if (const auto* made = std::get_if<MakeCommunicator>(&call.operation)) {
+    collectives_.make(call.id, *made);
+  } else if (const auto* left = std::get_if<LeaveCommunicator>(&call.operation)) {
+    collectives_.leave(call.id, *left);
   } else if (const auto* probe = std::get_if<Probe>(&call.operation)) {
     messages_.probe(now, call.id, *probe);
   } else {
@@ -36,7 +40,7 @@ void Operations::settle(Time now) {
     }
     for (MessageDone& done : messages_.take_done()) {
       BANYAN_ASSERT(caller_of(done.id) == Caller::collectives);
-      collectives_.on_message(std::move(done));
+      collectives_.on_message(now, std::move(done));
       any = true;
     }
   }
@@ -45,6 +49,7 @@ void Operations::settle(Time now) {
 
 void Operations::close(Time now, const Failure& failure) {
   closing_ = failure;
+  collectives_.close(failure);
   messages_.end_application_calls(failure);
   settle(now);
 }

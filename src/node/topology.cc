@@ -13,6 +13,41 @@ Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbou
       holds_position_(table_->leader(self) == self),
       parent_(parent),
       children_(std::move(children)) {
+  index_children();
+}
+
+Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, std::shared_ptr<const Members> members)
+    : self_(self),
+      table_(std::move(table)),
+      members_(std::move(members)),
+      shape_(table_->fan_out()),
+      holds_position_(members_->leader(self) == self) {
+  const auto neighbour = [](Rank rank, Position place) {
+    return Neighbour{LinkId{std::uint64_t{raw(rank)} + 1}, rank, place};
+  };
+  const Position own = members_->position(self);
+  if (!holds_position_) {
+    parent_ = neighbour(members_->leader(self), kNoPosition);
+    return;
+  }
+  if (own != tree::kRootPosition) {
+    const Position above = shape_.parent(own);
+    parent_ = neighbour(members_->leader_at(above), above);
+  }
+  for (std::uint32_t member = 0; member < members_->size(); ++member) {
+    if (Rank{member} != self && members_->position(Rank{member}) == own)
+      children_.push_back(neighbour(Rank{member}, kNoPosition));
+  }
+  const std::uint64_t first = shape_.first_child(own);
+  for (std::uint64_t place = first; place < std::min<std::uint64_t>(first + shape_.fan_out(), members_->leaders());
+       ++place) {
+    const Position below{static_cast<std::uint32_t>(place)};
+    children_.push_back(neighbour(members_->leader_at(below), below));
+  }
+  index_children();
+}
+
+void Topology::index_children() {
   std::ranges::sort(children_, {},
                     [](const Neighbour& n) { return std::tuple(n.position != kNoPosition, n.position, n.rank); });
   for (std::size_t i = 0; i < children_.size(); ++i) {
@@ -33,8 +68,8 @@ std::size_t Topology::child_index(LinkId link) const {
 
 LinkId Topology::next_hop(Rank target) const {
   if (!holds_position_) return parent_.link;
-  const Position here = table_->position(self_);
-  const Position there = table_->position(target);
+  const Position here = position(self_);
+  const Position there = position(target);
   if (here == there) {
     const auto local = local_links_.find(target);
     return local == local_links_.end() ? kNoLink : local->second;

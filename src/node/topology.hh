@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.hh"
+#include "node/members.hh"
 #include "tree/position.hh"
 #include "wire/point_to_point.hh"
 #include "wire/table.hh"
@@ -21,15 +22,23 @@ struct Neighbour {
   std::uint64_t enclose_bytes = UINT64_MAX;
 };
 
-// Immutable once made, except that children leave.
+// The whole job's, or that of a communicator of some of its ranks (Members): then ranks are numbered as there, and
+// links are named after the neighbour's rank. Immutable once made, except that children leave.
 class Topology {
  public:
   // `parent` has kNoLink at the root. Children in any order.
   Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbour parent, std::vector<Neighbour> children);
 
+  Topology(Rank self, std::shared_ptr<const wire::Table> table, std::shared_ptr<const Members> members);
+
   Rank self() const { return self_; }
-  std::uint32_t world_size() const { return table_->world_size(); }
+  // How many ranks it has.
+  std::uint32_t world_size() const { return members_ ? members_->size() : table_->world_size(); }
+  // What the job calls the rank.
+  Rank job_rank(Rank rank) const { return members_ ? members_->job_rank(rank) : rank; }
+  // The job's, by job rank.
   const wire::Table& table() const { return *table_; }
+  const std::shared_ptr<const wire::Table>& shared_table() const { return table_; }
   Epoch epoch() const { return table_->epoch(); }
   bool is_root() const { return parent_.link == kNoLink; }
   const Neighbour& parent() const { return parent_; }
@@ -48,8 +57,12 @@ class Topology {
   void remove_child(LinkId link);
 
  private:
+  Position position(Rank rank) const { return members_ ? members_->position(rank) : table_->position(rank); }
+  void index_children();
+
   Rank self_;
   std::shared_ptr<const wire::Table> table_;
+  std::shared_ptr<const Members> members_;  // null: all of the job
   tree::Shape shape_;
   bool holds_position_;
   Neighbour parent_;

@@ -28,6 +28,7 @@ const char* to_string(CollectiveKind kind) {
     case CollectiveKind::scatter: return "scatter";
     case CollectiveKind::reduce: return "reduce";
     case CollectiveKind::allreduce: return "allreduce";
+    case CollectiveKind::split: return "split";
   }
   return "unknown";
 }
@@ -65,7 +66,8 @@ const char* to_string(ElementType type) {
 
 bool CallSignature::valid(std::uint32_t world_size) const {
   using enum CollectiveKind;
-  if (kind < barrier || kind > allreduce || reduction > Reduction::bit_xor || element > ElementType::float64)
+  if (kind < barrier || (kind > allreduce && kind != split) || reduction > Reduction::bit_xor ||
+      element > ElementType::float64)
     return false;
   const bool rooted = kind == broadcast || kind == gather || kind == scatter || kind == reduce;
   if (rooted ? raw(root) >= world_size : root != kNoRank) return false;

@@ -9,7 +9,16 @@
 namespace banyan::wire {
 
 // The values are the wire's and the public API's: append only.
-enum class CollectiveKind : std::uint8_t { barrier = 1, broadcast, allgather, gather, scatter, reduce, allreduce };
+enum class CollectiveKind : std::uint8_t {
+  barrier = 1,
+  broadcast,
+  allgather,
+  gather,
+  scatter,
+  reduce,
+  allreduce,
+  split = 12,  // an allgather of what each rank wants (node/calls.hh)
+};
 enum class Reduction : std::uint8_t { none = 0, sum, min, max, product, bit_and, bit_or, bit_xor };
 enum class ElementType : std::uint8_t {
   none = 0,
@@ -27,6 +36,10 @@ enum class ElementType : std::uint8_t {
 
 std::size_t element_bytes(ElementType type);  // 0 for none
 const char* to_string(CollectiveKind kind);
+// Whether all are given what all contribute.
+constexpr bool gathers_for_all(CollectiveKind kind) {
+  return kind == CollectiveKind::allgather || kind == CollectiveKind::split;
+}
 const char* to_string(Reduction reduction);
 const char* to_string(ElementType type);
 

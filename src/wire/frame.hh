@@ -87,6 +87,17 @@ Payload encode(const Message& message, Epoch epoch, const Payload& tail = {}, st
   return frame;
 }
 
+// The same without a frame, for messages that travel inside of others: what kind it is, then as above.
+template <typename Message>
+Payload encode_unframed(const Message& message, const Payload& tail = {}) {
+  Writer writer(128);
+  writer.number(Message::kKind);
+  message.write(writer);
+  Payload bytes(std::move(writer).finish());
+  bytes.append(tail);
+  return bytes;
+}
+
 // Reads a message that must fill the whole body.
 template <typename Message>
 std::optional<Message> decode(const Payload& body) {
