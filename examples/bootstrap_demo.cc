@@ -170,6 +170,23 @@ bool connect_ends(HierarchicalBootstrap& job) {
   return true;
 }
 
+// Odd and even ranks apart, each half in the opposite order.
+bool split(HierarchicalBootstrap& job) {
+  HierarchicalBootstrap half = job.split(job.rank() % 2, -job.rank());
+  const std::vector<int> members = half.allgather_value(job.rank());
+  bool ok = half.valid() && std::is_sorted(members.rbegin(), members.rend());
+  for (const int member : members) ok = ok && member % 2 == job.rank() % 2;
+  return ok && members.at(static_cast<std::size_t>(half.rank())) == job.rank();
+}
+
+// The first half of the ranks, without the others.
+bool barrier_of_some(HierarchicalBootstrap& job) {
+  std::vector<int> some;
+  for (int rank = 0; rank <= job.world_size() / 2; ++rank) some.push_back(rank);
+  if (job.rank() <= job.world_size() / 2) job.barrier(some);
+  return true;
+}
+
 bool knows_every_blob(const HierarchicalBootstrap& job) {
   for (int rank = 0; rank < job.world_size(); ++rank) {
     if (job.peer_blob(rank) != "card of " + std::to_string(rank)) return false;
@@ -255,6 +272,8 @@ Results run(Options options) {
   measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});
   measure("sendrecv, ring", {[&] { return ring_at_once(*job); }});
   measure("recv_any, all to one", {[&] { return many_to_one(*job); }});
+  measure("split, allgather", {[&] { return split(*job); }});
+  measure("barrier, half of all", {[&] { return barrier_of_some(*job); }});
   const std::vector<std::function<bool()>> round_trips(kRoundTrips, [&] { return round_trip(*job); });
   measure("round trip, routed", round_trips);
   measure("connect", {[&] { return connect_ends(*job); }});

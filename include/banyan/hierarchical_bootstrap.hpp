@@ -98,6 +98,9 @@ struct Statistics {
   double formed_ms = 0;
 };
 
+// The color of ranks that are to be in none of the communicators that a split makes.
+inline constexpr int kNoColor = -1;
+
 // A message that has been announced to this rank, and that a recv with this source and tag would bring.
 struct MessageInfo {
   int source = -1;
@@ -122,7 +125,9 @@ struct Call {
     recv_any,
     probe,
     probe_any,
-    connect
+    connect,
+    split,
+    group
   };
   Kind kind;
   Timeout timeout;
@@ -133,6 +138,9 @@ struct Call {
   Reduction reduction = {};
   ElementType element = {};
   std::size_t count = 0;
+  int color = -1;  // split
+  int key = 0;
+  const std::vector<int>* ranks = nullptr;  // group
 };
 
 // What `convert` makes of the handle, as a future.
@@ -210,6 +218,8 @@ class HierarchicalBootstrap {
 
   int rank() const;
   int world_size() const;
+  // What the job calls this rank of a communicator: the number that errors name it by. In the whole job, the same.
+  int job_rank(int rank) const;
   // The name of the host that `rank` runs on.
   std::string host_of(int rank) const;
   // What `rank` set as its blob.
@@ -300,6 +310,51 @@ class HierarchicalBootstrap {
   void barrier(Timeout timeout = {}) { run({Kind::barrier, timeout}); }
   std::future<void> barrier_async(Timeout timeout = {}) { return future_done(begin_barrier(timeout)); }
   Handle begin_barrier(Timeout timeout = {}) { return begin({Kind::barrier, timeout}); }
+
+  // Returns when every one of `ranks` has called it with the same ranks, in any order; this rank is one of them, and no
+  // other need do anything. The first barrier of some ranks makes a group() of them, which it keeps; so it can't be
+  // begun in a callback.
+  void barrier(const std::vector<int>& ranks, Timeout timeout = {}) { group_for_barrier(ranks).barrier(timeout); }
+  std::future<void> barrier_async(const std::vector<int>& ranks, Timeout timeout = {}) {
+    return group_for_barrier(ranks).barrier_async(timeout);
+  }
+  Handle begin_barrier(const std::vector<int>& ranks, Timeout timeout = {}) {
+    return group_for_barrier(ranks).begin_barrier(timeout);
+  }
+
+  // ---- Communicators of some of the ranks ---------------------------------------------------------------------------
+  // Each is a HierarchicalBootstrap with ranks 0, 1, 2, ... of its own and the operations of the job, which never mix
+  // with those of others: neither collective ones nor messages. host_of, peer_blob, Handle::source and all arguments go
+  // by its ranks, errors by the job's (job_rank). It may be split in its turn. Whoever closes it, or drops it, goes on
+  // to pass on what others need there; their later operations in it fail with rank_left. It ends with its job: close
+  // those first. Messages that were sent in it should be received before. A rank may be in 4096 at a time.
+
+  // Called by all ranks, as any collective operation. Those with the same color (0 or more) are together in the
+  // communicator that comes back, ordered by key, then by their rank so far. Of color kNoColor: valid() is false.
+  HierarchicalBootstrap split(int color, int key = 0, Timeout timeout = {}) {
+    return made_by(run(split_call(color, key, timeout)));
+  }
+  std::future<HierarchicalBootstrap> split_async(int color, int key = 0, Timeout timeout = {});
+  Handle begin_split(int color, int key = 0, Timeout timeout = {}) { return begin(split_call(color, key, timeout)); }
+  // What a begun split has made, once. Waits first if need be.
+  HierarchicalBootstrap made_by(const Handle& split) const;
+
+  // Called by all ranks: a communicator of all of them, with the same ranks.
+  HierarchicalBootstrap duplicate(Timeout timeout = {}) { return split(0, rank(), timeout); }
+  std::future<HierarchicalBootstrap> duplicate_async(Timeout timeout = {}) { return split_async(0, rank(), timeout); }
+  Handle begin_duplicate(Timeout timeout = {}) { return begin_split(0, rank(), timeout); }
+
+  // Called by these ranks alone, this one among them, with the same list; the one at place i is rank i. Says nothing to
+  // the others, so it returns at once and has one form. The n-th call with a list belongs to the others' n-th with it.
+  HierarchicalBootstrap group(const std::vector<int>& ranks) {
+    detail::Call call{Kind::group, {}};
+    call.ranks = &ranks;
+    return made_by(run(call));
+  }
+
+  // False of what split() gives to kNoColor, and of one that was moved from: they may only be assigned to and
+  // destroyed.
+  bool valid() const noexcept { return implementation_ != nullptr; }
 
   // ---- Reductions ---------------------------------------------------------------------------------------------------
   // Element by element, over vectors that have the same length at every rank. Element: integers, float, double.
@@ -485,6 +540,16 @@ class HierarchicalBootstrap {
   Handle begin(const detail::Call& call);  // and lets the background thread carry it on
   void copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const;
 
+  class Implementation;
+  explicit HierarchicalBootstrap(std::unique_ptr<Implementation> implementation);
+  HierarchicalBootstrap& group_for_barrier(std::vector<int> ranks);
+  static detail::Call split_call(int color, int key, Timeout timeout) {
+    detail::Call call{Kind::split, timeout};
+    call.color = color;
+    call.key = key;
+    return call;
+  }
+
   // Throws what run() would throw before it begins anything.
   void expect_may_run(const detail::Call& call) const;
   template <typename Message>
@@ -532,7 +597,6 @@ class HierarchicalBootstrap {
     return detail::future_of(handle, [](const Handle& done) { return done.elements<Element>(); });
   }
 
-  class Implementation;
   std::unique_ptr<Implementation> implementation_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
+#include "api/group.hh"
 #include "node/calls.hh"
 
 namespace banyan::api {
@@ -12,7 +13,10 @@ bool is_collective(detail::Call::Kind kind);
 // What the rank in the call is: "root", "target", "source", "peer"; null where the operation has none.
 const char* role_of(detail::Call::Kind kind);
 
-// Copies the bytes that `self` contributes. The call's ranks and parts have been checked; its deadline is left open.
-node::Call node_call(const detail::Call& call, int self);
+// Copies the bytes that `self` (a rank of the job) contributes. The call's ranks and parts, which are those of `group`
+// (null: the job), have been checked; its deadline is left open.
+node::Call node_call(const detail::Call& call, int self, const Group* group);
+// `group`'s rank, as the job numbers it.
+Rank job_rank(int rank, const Group* group);
 
 }  // namespace banyan::api

@@ -50,6 +50,13 @@ const Payload& Handle::Implementation::message(std::size_t index) const {
   api::throw_misuse(*speaker_, ErrorPhase::running, "the operation brought no message " + std::to_string(index));
 }
 
+int Handle::Implementation::source() const {
+  const Rank source = operation_->source();
+  if (source == kNoRank) return -1;
+  const int job_rank = static_cast<int>(raw(source));
+  return group_ ? group_->rank_of(job_rank) : job_rank;
+}
+
 void Handle::Implementation::on_done(std::function<void()> callback) const {
   expect_own_process();
   if (operation_->forked()) {
@@ -97,8 +104,7 @@ std::size_t Handle::message_count() const {
 
 int Handle::source() const {
   wait();
-  const Rank source = implementation_->operation().source();
-  return source == kNoRank ? -1 : static_cast<int>(raw(source));
+  return implementation_->source();
 }
 
 std::size_t Handle::size(std::size_t index) const { return implementation_->message(index).size(); }

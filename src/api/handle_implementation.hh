@@ -8,6 +8,7 @@
 #include <banyan/handle.hpp>
 
 #include "api/failures.hh"
+#include "api/group.hh"
 #include "api/start_watch.hh"
 #include "base/time.hh"
 #include "driver/asio/operation.hh"
@@ -18,11 +19,16 @@ class Handle::Implementation {
  public:
   // `watch`: the operation is a start, and the watch is its callback.
   Implementation(std::shared_ptr<driver::Operation> operation, std::shared_ptr<const api::Speaker> speaker,
-                 std::shared_ptr<api::StartWatch> watch = nullptr)
-      : operation_(std::move(operation)), speaker_(std::move(speaker)), watch_(std::move(watch)) {}
+                 std::shared_ptr<api::StartWatch> watch, std::shared_ptr<const api::Group> group)
+      : operation_(std::move(operation)),
+        speaker_(std::move(speaker)),
+        watch_(std::move(watch)),
+        group_(std::move(group)) {}
 
   driver::Operation& operation() const { return *operation_; }
   const api::Speaker& speaker() const { return *speaker_; }
+  // The rank whose message it has brought, as the group numbers it; -1: nobody's.
+  int source() const;
   // False when it is still going on at the deadline. Error (misuse) where waiting would never end.
   bool wait_until(Time deadline) const;
   void on_done(std::function<void()> callback) const;
@@ -37,6 +43,7 @@ class Handle::Implementation {
   const std::shared_ptr<driver::Operation> operation_;
   const std::shared_ptr<const api::Speaker> speaker_;
   const std::shared_ptr<api::StartWatch> watch_;
+  const std::shared_ptr<const api::Group> group_;  // null: the whole job
 };
 
 }  // namespace banyan

@@ -1,6 +1,10 @@
 // The public class: a thin shell around Job.
+#include <algorithm>
+#include <map>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
@@ -13,15 +17,48 @@
 
 namespace banyan {
 
-class HierarchicalBootstrap::Implementation : public api::Job {
+// The whole job, or a group of its ranks: then it ends with that group.
+class HierarchicalBootstrap::Implementation {
  public:
-  static Handle handle(Begun begun) {
-    return Handle(std::make_shared<Handle::Implementation>(std::move(begun.operation), std::move(begun.speaker),
-                                                           std::move(begun.watch)));
+  Implementation() : job(std::make_shared<api::Job>()) {}
+  Implementation(std::shared_ptr<api::Job> its_job, std::shared_ptr<api::Group> its_group)
+      : job(std::move(its_job)), group(std::move(its_group)) {}
+  ~Implementation() {
+    if (group) {
+      job->leave_quietly(*group);
+    } else {
+      job->close_quietly();
+    }
   }
+  Implementation(const Implementation&) = delete;
+  Implementation& operator=(const Implementation&) = delete;
+
+  static Handle handle(api::Job::Begun begun) {
+    return Handle(std::make_shared<Handle::Implementation>(std::move(begun.operation), std::move(begun.speaker),
+                                                           std::move(begun.watch), std::move(begun.group)));
+  }
+  static HierarchicalBootstrap made_by(const std::shared_ptr<api::Job>& job, const Handle& split) {
+    std::shared_ptr<api::Group> group = job->group_of(split.implementation_->message(0));
+    if (!group) return HierarchicalBootstrap(nullptr);
+    return HierarchicalBootstrap(std::make_unique<Implementation>(job, std::move(group)));
+  }
+  // Before what only the whole job has.
+  api::Job& whole_job(const char* caller) const {
+    if (group) job->refuse_in_group(caller);
+    return *job;
+  }
+
+  const std::shared_ptr<api::Job> job;
+  const std::shared_ptr<api::Group> group;
+
+  // The groups that barriers of some ranks have been called on, by their job ranks.
+  std::mutex groups_mutex;
+  std::map<std::vector<int>, HierarchicalBootstrap> groups;
 };
 
 HierarchicalBootstrap::HierarchicalBootstrap() : implementation_(std::make_unique<Implementation>()) {}
+HierarchicalBootstrap::HierarchicalBootstrap(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
 HierarchicalBootstrap::~HierarchicalBootstrap() = default;
 HierarchicalBootstrap::HierarchicalBootstrap(HierarchicalBootstrap&&) noexcept = default;
 HierarchicalBootstrap& HierarchicalBootstrap::operator=(HierarchicalBootstrap&&) noexcept = default;
@@ -35,48 +72,86 @@ void HierarchicalBootstrap::init(int rank, int total_ranks, const std::string& a
   init(std::move(options));
 }
 
-void HierarchicalBootstrap::init(Options options) { implementation_->init(std::move(options)); }
-void HierarchicalBootstrap::set_blob(MessageView blob) { implementation_->set_blob(blob); }
+void HierarchicalBootstrap::init(Options options) { implementation_->whole_job("init").init(std::move(options)); }
+void HierarchicalBootstrap::set_blob(MessageView blob) { implementation_->whole_job("set_blob").set_blob(blob); }
 
 void HierarchicalBootstrap::start() {
-  implementation_->expect_no_callback("start");
-  Implementation::handle(implementation_->start()).wait();
+  api::Job& job = implementation_->whole_job("start");
+  job.expect_no_callback("start");
+  Implementation::handle(job.start()).wait();
 }
 std::future<void> HierarchicalBootstrap::start_async() { return future_done(begin_start()); }
 Handle HierarchicalBootstrap::begin_start() {
-  Handle handle = Implementation::handle(implementation_->start());
-  implementation_->run_in_background();
+  api::Job& job = implementation_->whole_job("start");
+  Handle handle = Implementation::handle(job.start());
+  job.run_in_background();
   return handle;
 }
-void HierarchicalBootstrap::close() { implementation_->close(); }
+void HierarchicalBootstrap::close() {
+  if (implementation_->group) {
+    implementation_->job->leave(*implementation_->group);
+  } else {
+    implementation_->job->close();
+  }
+}
 
-int HierarchicalBootstrap::rank() const { return implementation_->rank(); }
-int HierarchicalBootstrap::world_size() const { return implementation_->world_size(); }
-std::string HierarchicalBootstrap::host_of(int rank) const { return implementation_->host_of(rank); }
-Statistics HierarchicalBootstrap::statistics() const { return implementation_->statistics(); }
+int HierarchicalBootstrap::rank() const {
+  return implementation_->group ? implementation_->group->rank() : implementation_->job->rank();
+}
+int HierarchicalBootstrap::world_size() const {
+  return implementation_->group ? implementation_->group->size() : implementation_->job->world_size();
+}
+std::string HierarchicalBootstrap::host_of(int rank) const {
+  return implementation_->job->host_of(rank, implementation_->group.get());
+}
+int HierarchicalBootstrap::job_rank(int rank) const {
+  return implementation_->job->job_rank_of(rank, implementation_->group.get());
+}
+Statistics HierarchicalBootstrap::statistics() const { return implementation_->job->statistics(); }
 
 void HierarchicalBootstrap::copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const {
-  const Payload blob = implementation_->blob_of(rank);
+  const Payload blob = implementation_->job->blob_of(rank, implementation_->group.get());
   blob.copy_to(static_cast<std::byte*>(resize(blob.size())));
 }
 
+HierarchicalBootstrap HierarchicalBootstrap::made_by(const Handle& split) const {
+  return Implementation::made_by(implementation_->job, split);
+}
+
+std::future<HierarchicalBootstrap> HierarchicalBootstrap::split_async(int color, int key, Timeout timeout) {
+  return detail::future_of(begin_split(color, key, timeout), [job = implementation_->job](const Handle& done) {
+    return Implementation::made_by(job, done);
+  });
+}
+
+HierarchicalBootstrap& HierarchicalBootstrap::group_for_barrier(std::vector<int> ranks) {
+  std::sort(ranks.begin(), ranks.end());
+  const std::lock_guard lock(implementation_->groups_mutex);
+  const auto at = implementation_->groups.find(ranks);
+  if (at != implementation_->groups.end()) return at->second;
+  HierarchicalBootstrap made = group(ranks);
+  return implementation_->groups.emplace(std::move(ranks), std::move(made)).first->second;
+}
+
 Handle HierarchicalBootstrap::run(const detail::Call& call) {
-  implementation_->expect_no_callback(api::name_of(call.kind));
-  const api::Job::Turn turn = implementation_->take_turn(call);
-  Handle handle = Implementation::handle(implementation_->submit(call));
+  api::Job& job = *implementation_->job;
+  job.expect_no_callback(api::name_of(call.kind));
+  const api::Job::Turn turn = job.take_turn(call, implementation_->group);
+  Handle handle = Implementation::handle(job.submit(call, implementation_->group));
   handle.wait();
   return handle;
 }
 
 void HierarchicalBootstrap::expect_may_run(const detail::Call& call) const {
-  implementation_->expect_no_callback(api::name_of(call.kind));
-  implementation_->expect_callable(call);
+  implementation_->job->expect_no_callback(api::name_of(call.kind));
+  implementation_->job->expect_callable(call, implementation_->group.get());
 }
 
 Handle HierarchicalBootstrap::begin(const detail::Call& call) {
-  const api::Job::Turn turn = implementation_->take_turn(call);
-  Handle handle = Implementation::handle(implementation_->submit(call));
-  implementation_->run_in_background();
+  api::Job& job = *implementation_->job;
+  const api::Job::Turn turn = job.take_turn(call, implementation_->group);
+  Handle handle = Implementation::handle(job.submit(call, implementation_->group));
+  job.run_in_background();
   return handle;
 }
 

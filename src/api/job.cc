@@ -28,7 +28,7 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
 
 }  // namespace
 
-Job::~Job() {
+void Job::close_quietly() {
   if (state_ != State::started || rank_->forked() || driver::Runtime::in_callback()) return;
   try {
     close();
@@ -113,7 +113,7 @@ Job::Begun Job::start() {
   auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
   start_ = rank_->start();
   start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
-  return {start_, speaker_, watch};
+  return {start_, speaker_, watch, nullptr};
 }
 
 void Job::close() {
@@ -149,9 +149,10 @@ void Job::expect_started(const char* caller) const {
     refuse(fmt::format("{}() was called before start(): the order is init(), start(), operations", caller));
 }
 
-void Job::expect_rank(const char* caller, const char* role, int rank) const {
-  if (rank >= 0 && rank < options_.world_size) return;
-  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, options_.world_size - 1));
+void Job::expect_rank(const char* caller, const char* role, int rank, const Group* group) const {
+  const int size = group == nullptr ? options_.world_size : group->size();
+  if (rank >= 0 && rank < size) return;
+  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, size - 1));
 }
 
 const wire::Table& Job::table(const char* caller) const {
@@ -162,29 +163,36 @@ const wire::Table& Job::table(const char* caller) const {
   return *std::get<std::shared_ptr<const wire::Table>>(outcome);
 }
 
-Job::Turn Job::take_turn(const detail::Call& call) {
-  if (!is_collective(call.kind)) return Turn(nullptr);
-  if (in_collective_.exchange(true, std::memory_order_acquire)) {
+Job::Turn Job::take_turn(const detail::Call& call, const std::shared_ptr<Group>& group) {
+  if (!is_collective(call.kind)) return Turn(nullptr, nullptr);
+  std::atomic<bool>& taken = group ? group->in_collective : in_collective_;
+  if (taken.exchange(true, std::memory_order_acquire)) {
     const std::lock_guard lock(mutex_);
     refuse(fmt::format(
         "{}() was called while another thread is in a collective operation of this bootstrap: the ranks could not "
         "agree on the order of the two; let one thread make these calls, or begin them one after the other",
         name_of(call.kind)));
   }
-  return Turn(&in_collective_);
+  return Turn(&taken, group);
 }
 
-void Job::expect_callable(const detail::Call& call) const {
+void Job::expect_callable(const detail::Call& call, const Group* group) const {
   const char* const name = name_of(call.kind);
   const std::lock_guard lock(mutex_);
   expect_started(name);
   table(name);
-  if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank);
-  if (call.kind == detail::Call::Kind::scatter && call.rank == options_.rank &&
-      call.parts->size() != static_cast<std::size_t>(options_.world_size)) {
+  if (group != nullptr && group->closed)
+    refuse(fmt::format("{}() was called after close() of this communicator", name));
+  if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank, group);
+  const int self = group == nullptr ? options_.rank : group->rank();
+  const int size = group == nullptr ? options_.world_size : group->size();
+  if (call.kind == detail::Call::Kind::scatter && call.rank == self &&
+      call.parts->size() != static_cast<std::size_t>(size)) {
     refuse(fmt::format("scatter(): the root gives {} parts to {} ranks: it must give one to each", call.parts->size(),
-                       options_.world_size));
+                       size));
   }
+  if (call.kind == detail::Call::Kind::split && call.color < kNoColor)
+    refuse(fmt::format("split(): color is {}, and may be 0 or more, or kNoColor", call.color));
   if (call.message.size() > kMaxMessageBytes) {
     throw to_error(
         {FailureCode::too_large,
@@ -197,9 +205,9 @@ void Job::expect_callable(const detail::Call& call) const {
   if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
 }
 
-Job::Begun Job::submit(const detail::Call& call) {
-  expect_callable(call);
-  node::Call made = node_call(call, options_.rank);
+Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& group) {
+  expect_callable(call, group.get());
+  node::Call made = node_call(call, options_.rank, group.get());
   const auto* collective = std::get_if<node::Collective>(&made.operation);
   if (collective != nullptr && !collective->call.valid(static_cast<std::uint32_t>(options_.world_size))) {
     throw_misuse(*speaker_, ErrorPhase::running,
@@ -207,7 +215,29 @@ Job::Begun Job::submit(const detail::Call& call) {
   }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
-  return {rank_->submit(std::move(made)), speaker_, nullptr};
+  return {rank_->submit(std::move(made)), speaker_, nullptr, group};
+}
+
+std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, options_.rank); }
+
+void Job::leave(Group& group) {
+  {
+    const std::lock_guard lock(mutex_);
+    expect_own_process("close");
+    if (group.closed.exchange(true)) refuse("close() of this communicator was called a second time");
+    if (state_ != State::started) return;
+  }
+  rank_->submit({{}, kNever, node::LeaveCommunicator{group.id()}});
+  run_in_background();
+}
+
+void Job::leave_quietly(Group& group) {
+  if (group.closed || (rank_ && rank_->forked())) return;
+  try {
+    leave(group);
+  } catch (const std::exception& error) {
+    log_.say(LogLevel::debug, error.what());
+  }
 }
 
 void Job::run_in_background() {
@@ -228,18 +258,30 @@ int Job::world_size() const {
   return options_.world_size;
 }
 
-std::string Job::host_of(int rank) const {
+std::string Job::host_of(int rank, const Group* group) const {
   const std::lock_guard lock(mutex_);
   const wire::Table& formed = table("host_of");
-  expect_rank("host_of", "rank", rank);
-  return formed.host(static_cast<Rank>(rank));
+  expect_rank("host_of", "rank", rank, group);
+  return formed.host(job_rank(rank, group));
 }
 
-Payload Job::blob_of(int rank) const {
+Payload Job::blob_of(int rank, const Group* group) const {
   const std::lock_guard lock(mutex_);
   const wire::Table& formed = table("peer_blob");
-  expect_rank("peer_blob", "rank", rank);
-  return formed.blob(static_cast<Rank>(rank));
+  expect_rank("peer_blob", "rank", rank, group);
+  return formed.blob(job_rank(rank, group));
+}
+
+int Job::job_rank_of(int rank, const Group* group) const {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::fresh) refuse("job_rank() was called before init()");
+  expect_rank("job_rank", "rank", rank, group);
+  return static_cast<int>(raw(job_rank(rank, group)));
+}
+
+void Job::refuse_in_group(const char* caller) const {
+  const std::lock_guard lock(mutex_);
+  refuse(fmt::format("{}() was called of a communicator, whose job has started long since", caller));
 }
 
 node::Statistics Job::snapshot() const {

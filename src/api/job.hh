@@ -1,14 +1,17 @@
-// One rank of one job, behind HierarchicalBootstrap: it holds the order of calls, and hands operations to the driver.
+// One rank of one job, behind HierarchicalBootstrap and the communicators that were made of it: it holds the order of
+// calls, and hands operations to the driver. Where a `group` may be given, null is the whole job.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
 #include "api/failures.hh"
+#include "api/group.hh"
 #include "api/log.hh"
 #include "api/start_watch.hh"
 #include "base/bytes.hh"
@@ -23,11 +26,13 @@ class Job {
     std::shared_ptr<driver::Operation> operation;
     std::shared_ptr<const Speaker> speaker;
     std::shared_ptr<StartWatch> watch;
+    std::shared_ptr<const Group> group;  // whose ranks its result is to have
   };
   // The right to be in a collective operation, given back at the end of its life.
   class Turn {
    public:
-    explicit Turn(std::atomic<bool>* taken) : taken_(taken) {}
+    // `owner`: of what is taken, if that may end before.
+    Turn(std::atomic<bool>* taken, std::shared_ptr<Group> owner) : taken_(taken), owner_(std::move(owner)) {}
     ~Turn() {
       if (taken_ != nullptr) taken_->store(false, std::memory_order_release);
     }
@@ -36,11 +41,10 @@ class Job {
 
    private:
     std::atomic<bool>* taken_;
+    std::shared_ptr<Group> owner_;
   };
 
   Job() = default;
-  // Closes quietly. In a callback it can't take leave of the others first, in a child of fork() it does nothing.
-  ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
@@ -48,21 +52,31 @@ class Job {
   void set_blob(MessageView blob);
   Begun start();
   void close();
+  // The same without a word if it fails, or is not to be. In a callback it can't take leave of the others first, in a
+  // child of fork() it does nothing.
+  void close_quietly();
 
   // Before what blocks, since there is nothing to undo then: Error (misuse) in a callback, which would wait for itself.
   void expect_no_callback(const char* caller) const;
   // Before submit(): Error (misuse) when another thread has the turn. Messages between two ranks need none.
-  Turn take_turn(const detail::Call& call);
-  Begun submit(const detail::Call& call);
+  Turn take_turn(const detail::Call& call, const std::shared_ptr<Group>& group);
+  Begun submit(const detail::Call& call, const std::shared_ptr<Group>& group);
   // Throws what submit() would throw because of the call itself.
-  void expect_callable(const detail::Call& call) const;
+  void expect_callable(const detail::Call& call, const Group* group) const;
+  // What a split or make has brought.
+  std::shared_ptr<Group> group_of(const Payload& result) const;
+  // This rank is done with the group. Quietly: nothing is thrown.
+  void leave(Group& group);
+  void leave_quietly(Group& group);
   // Nobody will wait for what was begun.
   void run_in_background();
 
   int rank() const;
   int world_size() const;
-  std::string host_of(int rank) const;
-  Payload blob_of(int rank) const;
+  std::string host_of(int rank, const Group* group) const;
+  Payload blob_of(int rank, const Group* group) const;
+  int job_rank_of(int rank, const Group* group) const;
+  [[noreturn]] void refuse_in_group(const char* caller) const;
   Statistics statistics() const;
 
  private:
@@ -72,7 +86,7 @@ class Job {
   const wire::Table& table(const char* caller) const;
   void expect_started(const char* caller) const;
   void expect_own_process(const char* caller) const;
-  void expect_rank(const char* caller, const char* role, int rank) const;
+  void expect_rank(const char* caller, const char* role, int rank, const Group* group) const;
   [[noreturn]] void refuse(const std::string& text) const;
 
   void take_leave();

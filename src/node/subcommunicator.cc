@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/canary.hh"
 #include "wire/control.hh"
 
 namespace banyan::node {
@@ -82,7 +83,8 @@ void Subcommunicator::leave(const Failure& closed) {
 void Subcommunicator::advance() {
   const bool waits = communicator_.operations_kept() > 0;
   if (waits != (ask_at_ != kNever)) ask_at_ = waits ? after(now_, ask_interval_) : kNever;
-  const bool needed = !parent_left_ && (children_left_ < topology_.children().size() || communicator_.owes_bytes());
+  const bool needed = !canary(Canary::member_leaves_at_once) && !parent_left_ &&
+                      (children_left_ < topology_.children().size() || communicator_.owes_bytes());
   if (!leaving_ || needed) return;
   if (!topology_.is_root() && !parent_left_ && !std::exchange(said_goodbye_, true))
     links_.send(topology_.parent().link, FrameClass::data, goodbye());

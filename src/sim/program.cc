@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <numeric>
 #include <utility>
 #include <variant>
 
+#include "base/cursor.hh"
 #include "base/random.hh"
+#include "node/collectives.hh"
 
 namespace banyan::sim {
 namespace {
@@ -13,6 +17,12 @@ namespace {
 // Few tags, so that several messages of one flow are under way.
 constexpr std::uint32_t kTags = 3;
 constexpr std::uint32_t kMessagesPerOperation = 6;
+// Beyond the numbers of all other operations.
+constexpr std::uint32_t kFirstOfSplits = 1'000'000;
+
+wire::Tag tag_of(std::uint32_t tag, CommunicatorId communicator) {
+  return {tag, wire::Space::application, communicator};
+}
 
 Payload element_bytes(std::uint32_t value) {
   std::string text(sizeof value, '\0');
@@ -51,10 +61,66 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
   }
   // Drawn apart, so that a seed's other calls are what they were before there were these.
   Random more(seed ^ 0xa11);
-  if (more.below(3) != 0) return;
-  for (std::uint32_t i = 0; i <= operations / 2; ++i) {
-    plan_receives_from_any(more, operations * (1 + kMessagesPerOperation) + i);
+  if (more.below(3) == 0) {
+    for (std::uint32_t i = 0; i <= operations / 2; ++i) {
+      plan_receives_from_any(more, operations * (1 + kMessagesPerOperation) + i);
+    }
   }
+  Random splits(seed ^ 0x5911);
+  if (splits.below(3) == 0) plan_split(splits, kFirstOfSplits);
+}
+
+// One of the whole job by two or three colors and none, in random order, and then calls in what comes of it.
+void Program::plan_split(Random& random, std::uint32_t id) {
+  const auto is_world_collective = [](const Step& step) {
+    return step.what < What::send || step.what == What::split || step.what == What::gather;
+  };
+  const Sequence sequence{static_cast<std::uint64_t>(std::ranges::count_if(plans_[0], is_world_collective))};
+  const auto colors = static_cast<std::int32_t>(2 + random.below(2));
+  std::map<std::int32_t, std::vector<std::pair<std::int32_t, std::uint32_t>>> of_color;
+  for (std::uint32_t rank = 0; rank < ranks_; ++rank) {
+    Step step{What::split, id, static_cast<std::uint32_t>(random.below(static_cast<std::uint64_t>(colors) + 1)),
+              static_cast<std::uint32_t>(random.below(3))};
+    const std::int32_t color = static_cast<std::int32_t>(step.peer) - 1;
+    if (color != node::kNoColor) of_color[color].emplace_back(static_cast<std::int32_t>(step.tag), rank);
+    plans_[rank].push_back(step);
+  }
+  for (auto& [color, members] : of_color) {
+    std::ranges::sort(members);
+    std::vector<std::uint32_t>& group = groups_.emplace_back();
+    for (const auto& [key, rank] : members) group.push_back(rank);
+    const CommunicatorId made = node::communicator_of_split(kWorld, sequence, color);
+    for (const std::uint32_t rank : group) {
+      plans_[rank].back().communicator = made;
+      plans_[rank].back().group = groups_.size() - 1;
+    }
+    plan_calls_in(group, made, id + 1);
+  }
+}
+
+void Program::plan_calls_in(const std::vector<std::uint32_t>& group, CommunicatorId communicator,
+                            std::uint32_t first_id) {
+  const auto size = static_cast<std::uint32_t>(group.size());
+  for (std::uint32_t i = 0; i < size; ++i) {
+    auto& plan = plans_[group[i]];
+    const auto add = [&](What what, std::uint32_t id, std::uint32_t peer) {
+      plan.push_back({what, id, peer, 0, communicator, groups_.size() - 1});
+    };
+    add(What::gather, first_id, size - 1);
+    add(What::allgather, first_id + 1, 0);
+    add(What::send, first_id + 2, group[(i + 1) % size]);
+    add(What::receive, first_id + 2, group[(i + size - 1) % size]);
+    add(What::broadcast, first_id + 3, size / 2);
+    add(What::barrier, first_id + 4, 0);
+    add(What::gather, first_id + 5, size / 3);
+  }
+}
+
+std::vector<std::uint32_t> Program::members_of(const Step& step) const {
+  if (step.communicator != kWorld) return groups_[step.group];
+  std::vector<std::uint32_t> all(ranks_);
+  std::iota(all.begin(), all.end(), 0U);
+  return all;
 }
 
 // One message of each of some ranks, to one that doesn't say whose it wants.
@@ -88,25 +154,44 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
   const Step& step = plans_[rank][index];
   using enum wire::CollectiveKind;
   switch (step.what) {
-    case What::barrier: return node::Collective{kWorld, {.kind = barrier}, {}, {}};
+    case What::barrier: return node::Collective{step.communicator, {.kind = barrier}, {}, {}};
     case What::broadcast:
-      return node::Collective{kWorld,
+      return node::Collective{step.communicator,
                               {.kind = broadcast, .root = Rank{step.peer}},
-                              rank == step.peer ? bytes(step.id, rank) : Payload(),
+                              rank == members_of(step)[step.peer] ? bytes(step.id, rank) : Payload(),
                               {}};
-    case What::allgather: return node::Collective{kWorld, {.kind = allgather}, bytes(step.id, rank), {}};
+    case What::allgather: return node::Collective{step.communicator, {.kind = allgather}, bytes(step.id, rank), {}};
+    case What::gather:
+      return node::Collective{step.communicator, {.kind = gather, .root = Rank{step.peer}}, bytes(step.id, rank), {}};
+    case What::split: {
+      Writer writer;
+      writer.number(static_cast<std::int32_t>(step.peer) - 1);
+      writer.number(static_cast<std::int32_t>(step.tag));
+      return node::Collective{kWorld, {.kind = split}, Payload(std::move(writer).finish()), {}};
+    }
     case What::allreduce:
       return node::Collective{
           kWorld,
           {.kind = allreduce, .reduction = wire::Reduction::sum, .element = wire::ElementType::uint32, .count = 1},
           element_bytes(element(step.id, rank)),
           {}};
-    case What::send: return node::Send{Rank{step.peer}, step.tag, bytes(step.id, rank, true)};
-    case What::receive: return node::Receive{Rank{step.peer}, step.tag};
+    case What::send:
+      return node::Send{Rank{step.peer}, tag_of(step.tag, step.communicator), bytes(step.id, rank, true)};
+    case What::receive: return node::Receive{Rank{step.peer}, tag_of(step.tag, step.communicator)};
     case What::receive_any: return node::Receive{kNoRank, step.tag};
     case What::dial: return node::Dial{Rank{step.peer}};
   }
   return node::Close{};
+}
+
+std::string Program::complaint_about_parts(const Step& step, const node::Parts* parts) const {
+  const std::vector<std::uint32_t> members = members_of(step);
+  if (parts == nullptr || parts->size() != members.size()) return ": gathered without a part for each rank";
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (!((*parts)[i] == bytes(step.id, members[i])))
+      return ": gathered other bytes of rank " + std::to_string(members[i]) + " than it gave";
+  }
+  return {};
 }
 
 std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) {
@@ -115,18 +200,23 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   const auto* payload = std::get_if<Payload>(&completion.result);
   const auto* parts = std::get_if<node::Parts>(&completion.result);
   const std::string where = "call " + std::to_string(index) + " of rank " + std::to_string(rank);
-  if (step.what == What::allgather) {
-    if (parts == nullptr || parts->size() != ranks_) return where + ": an allgather without a part for each rank";
-    for (std::uint32_t other = 0; other < ranks_; ++other) {
-      if (!((*parts)[other] == bytes(step.id, other))) {
-        return where + ": the allgather has other bytes of rank " + std::to_string(other) + " than it gave";
-      }
-    }
-    return {};
+  const std::vector<std::uint32_t> members = members_of(step);
+  const bool is_root = step.what == What::gather && members[step.peer] == rank;
+  if (step.what == What::allgather || is_root) {
+    const std::string wrong = complaint_about_parts(step, parts);
+    return wrong.empty() ? wrong : where + wrong;
   }
+  if (step.what == What::gather)
+    return parts != nullptr && parts->empty() ? std::string() : where + ": gathered by another than the root";
   if (payload == nullptr) return where + ": no bytes where some are due";
   Payload expected;
-  if (step.what == What::broadcast) expected = bytes(step.id, step.peer);
+  if (step.what == What::broadcast) expected = bytes(step.id, members[step.peer]);
+  if (step.what == What::split && step.communicator != kWorld) {
+    Writer writer;
+    writer.number(step.communicator);
+    for (const std::uint32_t member : members) writer.number(member);
+    expected = Payload(std::move(writer).finish());
+  }
   if (step.what == What::receive) expected = bytes(step.id, step.peer, true);
   if (step.what == What::receive_any) {
     if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";

@@ -22,26 +22,51 @@ class Program {
   std::size_t calls(std::uint32_t rank) const { return plans_[rank].size(); }
   using Operation = decltype(node::Call::operation);
   Operation call(std::uint32_t rank, std::size_t index) const;
+  // Whether that call may only be made once all earlier ones of its rank are done: in a communicator that one of them
+  // makes.
+  bool waits(std::uint32_t rank, std::size_t index) const {
+    const Step& step = plans_[rank][index];
+    return step.communicator != kWorld && step.what != What::split && plans_[rank][index - 1].what == What::split;
+  }
   // Whether the job is none the worse if that call fails.
   bool may_fail(std::uint32_t rank, std::size_t index) const { return plans_[rank][index].what == What::dial; }
   // What is wrong with this result of that call; empty: nothing. Failures are not its business.
   std::string complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion);
 
  private:
-  enum class What : std::uint8_t { barrier, broadcast, allgather, allreduce, send, receive, receive_any, dial };
+  enum class What : std::uint8_t {
+    barrier,
+    broadcast,
+    allgather,
+    allreduce,
+    send,
+    receive,
+    receive_any,
+    dial,
+    split,
+    gather
+  };
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
     std::uint32_t peer = 0;  // root, target, source or whom to dial
     std::uint32_t tag = 0;
+    CommunicatorId communicator = kWorld;
+    std::size_t group = 0;  // its place in groups_
   };
   void plan_receives_from_any(Random& random, std::uint32_t id);
+  void plan_split(Random& random, std::uint32_t id);
+  void plan_calls_in(const std::vector<std::uint32_t>& group, CommunicatorId communicator, std::uint32_t first_id);
+  // The ranks of the job that a step concerns, by their number in its communicator.
+  std::vector<std::uint32_t> members_of(const Step& step) const;
+  std::string complaint_about_parts(const Step& step, const node::Parts* parts) const;
   Payload bytes(std::uint32_t id, std::uint32_t rank, bool message = false) const;
   std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
 
   std::uint64_t seed_;
   std::uint32_t ranks_;
   std::vector<std::vector<Step>> plans_;                     // by rank
+  std::vector<std::vector<std::uint32_t>> groups_;           // the ranks of each communicator that a split makes
   std::set<std::pair<std::uint32_t, Rank>> taken_from_any_;  // (operation, source)
 };
 

@@ -22,6 +22,10 @@ struct OperationName {
   std::string operator()(const node::Receive& receive) const { return "recv from " + source_name(receive.source); }
   std::string operator()(const node::Probe& probe) const { return "probe of " + source_name(probe.source); }
   std::string operator()(const node::Dial& dial) const { return "connect to " + rank_name(raw(dial.peer)); }
+  std::string operator()(const node::MakeCommunicator& make) const {
+    return "group of " + std::to_string(make.ranks.size()) + " ranks";
+  }
+  std::string operator()(const node::LeaveCommunicator&) const { return "close a communicator"; }
   std::string operator()(const node::Close&) const { return "close"; }
 };
 

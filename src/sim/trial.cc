@@ -49,7 +49,8 @@ class Trial {
 
  private:
   struct RankState {
-    bool began = false;  // its program
+    bool began = false;    // its program
+    std::size_t made = 0;  // calls of it
     std::size_t done = 0;
     std::size_t failed = 0;
     std::string first_failure;  // of a call
@@ -126,11 +127,20 @@ class Trial {
   void begin_program(std::size_t i) {
     ranks_[i].began = true;
     check_table(i);
-    for (std::size_t k = 0; k < program_.calls(static_cast<std::uint32_t>(i)); ++k) {
+    go_on_with_program(i);
+  }
+  // Makes all calls that need not wait for others.
+  void go_on_with_program(std::size_t i) {
+    RankState& rank = ranks_[i];
+    const auto number = static_cast<std::uint32_t>(i);
+    while (rank.made < program_.calls(number)) {
+      const std::size_t k = rank.made;
+      if (program_.waits(number, k) && rank.done + rank.failed < k) return;
+      ++rank.made;
       // Its completion may come before call() returns.
       beginning_ = std::pair(i, k);
-      const CallId id = cluster_.call(i, program_.call(static_cast<std::uint32_t>(i), k), deadline_);
-      if (std::exchange(beginning_, std::nullopt)) ranks_[i].calls.emplace(id, k);
+      const CallId id = cluster_.call(i, program_.call(number, k), deadline_);
+      if (std::exchange(beginning_, std::nullopt)) rank.calls.emplace(id, k);
     }
   }
   void hear(std::size_t i, const node::Completion& completion) {
@@ -151,6 +161,11 @@ class Trial {
       ++ranks_[i].done;
     } else if (ranks_[i].failed++ == 0) {
       ranks_[i].first_failure = failure->text;
+    }
+    if (ranks_[i].made < program_.calls(static_cast<std::uint32_t>(i)) && !beginning_) {
+      cluster_.at(cluster_.now(), [this, i] {
+        if (!gone(cluster_[i]) && !beginning_) go_on_with_program(i);
+      });
     }
   }
 
