@@ -193,7 +193,7 @@ bool Collectives::on_frame(Time now, LinkId from, const wire::Collective& head, 
 }
 
 void Collectives::on_message(Time now, MessageDone done) {
-  const CommunicatorId id = done.tag.communicator;
+  const CommunicatorId id = done.tag.lane.communicator;
   if (id == kWorld) {
     world_.on_message(std::move(done));
   } else if (Subcommunicator* sub = find(id)) {

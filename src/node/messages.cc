@@ -137,7 +137,7 @@ void Messages::carry_out(Time now, MessageRequest request) {
 }
 
 bool Messages::withdraw(CallId id, const PendingCall& call) {
-  if (call.kind == PendingCall::Kind::send) return outbound_.cancel(id, call.peer);
+  if (call.kind == PendingCall::Kind::send) return outbound_.cancel(id, call.peer, call.tag.lane);
   if (call.kind == PendingCall::Kind::receive) inbound_.cancel(id, call.peer, call.tag);
   return false;
 }
@@ -240,12 +240,13 @@ bool Messages::pass(Time now, LinkId from, const Payload& body) {
 
 void Messages::deliver(const ArrivedData& data, LinkId from) {
   if (!over_) {
-    outbound_.on_acknowledged(data.head.ends.source, data.head.acknowledged);
+    outbound_.on_acknowledged({data.head.ends.source, data.head.ends.lane}, data.head.acknowledged);
     inbound_.on_data(data.head, data.bytes, from);
   } else if (over_in_good_order()) {
     if (!inbound_.has_accepted(data.head)) return router_.refuse(data.head.ends, data.head.sequence);
     const wire::Ends& ends = data.head.ends;
-    router_.send_by(from, wire::Accept{ends.reversed(), data.head.sequence, inbound_.accepted_below(ends.source)});
+    router_.send_by(
+        from, wire::Accept{ends.reversed(), data.head.sequence, inbound_.accepted_below({ends.source, ends.lane})});
   }
 }
 

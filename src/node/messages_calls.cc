@@ -17,7 +17,7 @@ void PendingCalls::add(CallId id, const PendingCall& call) {
 
 bool PendingCalls::awaits_another(const PendingCall& call) const {
   // Those wait as long as their communicator lives, and ask when it has something to wait for.
-  const bool always = call.tag.space == wire::Space::link_data || call.tag.space == wire::Space::link_control;
+  const bool always = call.tag.lane.space == wire::Space::link_data || call.tag.lane.space == wire::Space::link_control;
   return call.kind != PendingCall::Kind::connect && call.peer != kNoRank && call.peer != topology_.self() && !always;
 }
 

@@ -41,18 +41,18 @@ Sequence InboundMessages::Flow::announced_below() const {
   return Sequence{raw(lowest) + static_cast<std::uint64_t>(std::countr_one(announced))};
 }
 
-InboundMessages::Flow& InboundMessages::flow_from(Rank source) {
-  Flow& flow = flows_[source];
-  flow.source = source;
+InboundMessages::Flow& InboundMessages::flow_of(const FlowName& name) {
+  Flow& flow = flows_[name];
+  flow.name = name;
   return flow;
 }
 
-Sequence InboundMessages::accepted_below(Rank source) const {
-  const auto at = flows_.find(source);
+Sequence InboundMessages::accepted_below(const FlowName& name) const {
+  const auto at = flows_.find(name);
   return at == flows_.end() ? Sequence{0} : at->second.lowest;
 }
 
-InboundMessages::Message* InboundMessages::find(Flow& flow, const wire::Tag& tag, Sequence sequence) {
+InboundMessages::Message* InboundMessages::find(Flow& flow, std::uint32_t tag, Sequence sequence) {
   const auto at = flow.channels.find(tag);
   if (at == flow.channels.end()) return nullptr;
   // What is still arriving stands at the end.
@@ -64,9 +64,9 @@ InboundMessages::Message* InboundMessages::find(Flow& flow, const wire::Tag& tag
 // --- receives ------------------------------------------------------------------------------------------------------
 
 void InboundMessages::receive(CallId id, Rank source, const wire::Tag& tag) {
-  Flow& flow = flow_from(source);
-  flow.channels[tag].receives.push_back(id);
-  settle(flow, tag);
+  Flow& flow = flow_of({source, tag.lane});
+  flow.channels[tag.number].receives.push_back(id);
+  settle(flow, tag.number);
   refill();
 }
 
@@ -99,21 +99,22 @@ void InboundMessages::receive_from_any(CallId id, const wire::Tag& tag) {
 }
 
 std::optional<InboundMessages::Found> InboundMessages::probe(Rank source, const wire::Tag& tag) const {
-  const auto flow = flows_.find(source == kNoRank ? first_free(tag) : source);
+  const auto flow = flows_.find({source == kNoRank ? first_free(tag) : source, tag.lane});
   if (flow == flows_.end()) return std::nullopt;
-  const auto channel = flow->second.channels.find(tag);
+  const auto channel = flow->second.channels.find(tag.number);
   const Message* message = channel == flow->second.channels.end() ? nullptr : free_in(channel->second);
   if (message == nullptr) return std::nullopt;
-  return Found{flow->first, message->total};
+  return Found{flow->first.peer, message->total};
 }
 
 bool InboundMessages::has_left(Rank source) const {
-  const auto at = flows_.find(source);
-  return at != flows_.end() && at->second.left;
+  bool left = false;
+  for_each_flow_with(source, flows_, [&left](const FlowName&, const Flow& flow) { left = left || flow.left; });
+  return left;
 }
 
-void InboundMessages::offer_to_any(Flow& flow, const wire::Tag& tag) {
-  const auto waiting = any_.find(tag);
+void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
+  const auto waiting = any_.find(flow.tag(tag));
   const auto at = flow.channels.find(tag);
   if (waiting == any_.end() || at == flow.channels.end() || at->second.messages.empty()) return;
   // No message was free before: those before the last have their receives.
@@ -121,7 +122,7 @@ void InboundMessages::offer_to_any(Flow& flow, const wire::Tag& tag) {
   const auto place = std::next(receives.begin(), static_cast<std::ptrdiff_t>(at->second.messages.size() - 1));
   const CallId oldest = waiting->second.front();
   if (place != receives.end() && *place < oldest) return;
-  calls_.claim(oldest, flow.source);
+  calls_.claim(oldest, flow.name.peer);
   receives.insert(place, oldest);
   waiting->second.pop_front();
   if (waiting->second.empty()) any_.erase(waiting);
@@ -143,18 +144,18 @@ void InboundMessages::cancel(CallId id, Rank source, const wire::Tag& tag) {
     if (waiting->second.empty()) any_.erase(waiting);
     return;
   }
-  Flow& flow = flow_from(source);
-  Channel& channel = flow.channels.at(tag);
+  Flow& flow = flow_of({source, tag.lane});
+  Channel& channel = flow.channels.at(tag.number);
   const auto at = std::ranges::find(channel.receives, id);
   const auto place = static_cast<std::size_t>(std::distance(channel.receives.begin(), at));
   channel.receives.erase(at);
-  if (place < channel.messages.size()) offer_to_any(flow, tag);
-  settle(flow, tag);
+  if (place < channel.messages.size()) offer_to_any(flow, tag.number);
+  settle(flow, tag.number);
 }
 
 InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, const wire::Tag& tag) const {
-  const Flow& flow = flows_.at(source);
-  const Channel& channel = flow.channels.at(tag);
+  const Flow& flow = flows_.at({source, tag.lane});
+  const Channel& channel = flow.channels.at(tag.number);
   auto message = channel.messages.begin();
   for (auto receive = channel.receives.begin(); receive != channel.receives.end(); ++receive, ++message) {
     if (message == channel.messages.end()) break;
@@ -166,7 +167,7 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 // --- frames --------------------------------------------------------------------------------------------------------
 
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
-  Flow& flow = flow_from(head.ends.source);
+  Flow& flow = flow_of({head.ends.source, head.ends.lane});
   const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
   const bool old = head.sequence < flow.lowest;
   if (!old && index >= kMaxMessagesInFlight) return;
@@ -202,14 +203,13 @@ void InboundMessages::announce_again(const Flow& flow, Message& message, LinkId 
 void InboundMessages::ask_again(const Flow& flow, const Message& message) {
   const std::uint64_t received = message.bytes.size();
   if (received < message.granted) {
-    router_.send_by(message.way,
-                    wire::Grant{router_.ends_to(flow.source), message.sequence, received, message.granted});
+    router_.send_by(message.way, wire::Grant{ends_of(flow), message.sequence, received, message.granted});
   }
 }
 
 // The last of it may have been on a link that the source lost first.
 void InboundMessages::say_again_what_is_accepted(const Flow& flow) {
-  const wire::Ends ends = router_.ends_to(flow.source);
+  const wire::Ends ends = ends_of(flow);
   if (raw(flow.lowest) > 0) router_.route(wire::Accept{ends, Sequence{raw(flow.lowest) - 1}, flow.lowest});
   for (std::uint32_t i = 1; i < kMaxMessagesInFlight; ++i) {
     const bool accepted = (flow.accepted & std::uint32_t{1} << i) != 0;
@@ -218,21 +218,23 @@ void InboundMessages::say_again_what_is_accepted(const Flow& flow) {
 }
 
 void InboundMessages::on_way_lost(Rank source, LinkId lost) {
-  const auto at = flows_.find(source);
-  if (at == flows_.end()) return;
-  say_again_what_is_accepted(at->second);
-  for (auto& [tag, channel] : at->second.channels) {
-    for (Message& message : channel.messages) {
-      if (message.accepted || message.way != lost) continue;
-      message.way = router_.route_to(source);
-      ask_again(at->second, message);
+  for_each_flow_with(source, flows_, [&](const FlowName&, Flow& flow) {
+    say_again_what_is_accepted(flow);
+    for (auto& [tag, channel] : flow.channels) {
+      for (Message& message : channel.messages) {
+        if (message.accepted || message.way != lost) continue;
+        message.way = router_.route_to(source);
+        ask_again(flow, message);
+      }
     }
-  }
+  });
 }
 
 bool InboundMessages::busy(Rank source) const {
-  const auto at = flows_.find(source);
-  return at != flows_.end() && at->second.announced != 0;
+  bool busy = false;
+  for_each_flow_with(source, flows_,
+                     [&busy](const FlowName&, const Flow& flow) { busy = busy || flow.announced != 0; });
+  return busy;
 }
 
 void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
@@ -250,9 +252,9 @@ void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload
   offer_to_any(flow, head.tag);
   if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
   // This one has closed a gap: what had come before it can be delivered now.
-  std::vector<wire::Tag> tags;
+  std::vector<std::uint32_t> tags;
   for (const auto& [tag, channel] : flow.channels) tags.push_back(tag);
-  for (const wire::Tag& tag : tags) settle(flow, tag);
+  for (const std::uint32_t tag : tags) settle(flow, tag);
 }
 
 bool InboundMessages::append(Message& message, std::uint64_t offset, const Payload& bytes) {
@@ -269,7 +271,7 @@ bool InboundMessages::append(Message& message, std::uint64_t offset, const Paylo
 
 // --- one channel ---------------------------------------------------------------------------------------------------
 
-void InboundMessages::settle(Flow& flow, const wire::Tag& tag) {
+void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
   const auto at = flow.channels.find(tag);
   Channel& channel = at->second;
   deliver(flow, channel);
@@ -285,7 +287,7 @@ void InboundMessages::settle(Flow& flow, const wire::Tag& tag) {
       shelve(flow, tag, *message);
     }
   }
-  note_free(flow.source, tag, channel);
+  note_free(flow.name.peer, flow.tag(tag), channel);
   if (channel.messages.empty() && channel.receives.empty()) flow.channels.erase(at);
 }
 
@@ -294,7 +296,7 @@ void InboundMessages::deliver(Flow& flow, Channel& channel) {
     Message& message = channel.messages.front();
     if (!message.complete() || !deliverable(flow, message)) return;
     release(message);
-    calls_.complete(channel.receives.front(), std::move(message.bytes), flow.source);
+    calls_.complete(channel.receives.front(), std::move(message.bytes), flow.name.peer);
     if (!message.accepted) accept(flow, message);
     channel.receives.pop_front();
     channel.messages.pop_front();
@@ -312,7 +314,7 @@ void InboundMessages::want(Flow& flow, Message& message) {
   }
 }
 
-void InboundMessages::shelve(Flow& flow, const wire::Tag& tag, Message& message) {
+void InboundMessages::shelve(Flow& flow, std::uint32_t tag, Message& message) {
   const bool given_up = message.wanted && !message.bytes.empty();
   message.wanted = false;
   if (message.ticket != 0) return;
@@ -329,7 +331,7 @@ void InboundMessages::shelve(Flow& flow, const wire::Tag& tag, Message& message)
   if (may_hold && hold(flow, message)) return;
   message.bytes = {};
   message.granted = 0;
-  if (message.small()) message.ticket = pool_.enqueue({flow.source, tag, message.sequence, message.total});
+  if (message.small()) message.ticket = pool_.enqueue({flow.name.peer, flow.tag(tag), message.sequence, message.total});
 }
 
 // Keeps a message in the pool without a receive: a small one whole, of a large one what is here.
@@ -357,7 +359,7 @@ void InboundMessages::grant(const Flow& flow, Message& message, std::uint64_t wi
   const std::uint64_t to = std::min(message.total, received + window);
   // Half a window ahead, so that the pipe stays full and grants stay few.
   if (message.granted >= to || message.granted - received > window / 2 || canary(Canary::credit_lost)) return;
-  router_.send_by(message.way, wire::Grant{router_.ends_to(flow.source), message.sequence, message.granted, to});
+  router_.send_by(message.way, wire::Grant{ends_of(flow), message.sequence, message.granted, to});
   message.granted = to;
 }
 
@@ -367,7 +369,7 @@ void InboundMessages::accept(Flow& flow, const Message& message) {
   flow.accepted >>= whole;
   flow.announced >>= whole;
   flow.lowest = Sequence{raw(flow.lowest) + static_cast<std::uint64_t>(whole)};
-  router_.send_by(message.way, wire::Accept{router_.ends_to(flow.source), message.sequence, flow.lowest});
+  router_.send_by(message.way, wire::Accept{ends_of(flow), message.sequence, flow.lowest});
 }
 
 void InboundMessages::release(Message& message) {
@@ -377,8 +379,8 @@ void InboundMessages::release(Message& message) {
 
 void InboundMessages::refill() {
   while (const UnexpectedPool::Waiter* waiter = pool_.ready()) {
-    Flow& flow = flows_.at(waiter->source);
-    Message* message = find(flow, waiter->tag, waiter->sequence);
+    Flow& flow = flows_.at({waiter->source, waiter->tag.lane});
+    Message* message = find(flow, waiter->tag.number, waiter->sequence);
     BANYAN_ASSERT(message != nullptr);
     release(*message);
     const bool held = hold(flow, *message);
@@ -389,14 +391,15 @@ void InboundMessages::refill() {
 // --- the end -------------------------------------------------------------------------------------------------------
 
 void InboundMessages::drop_unreachable(LinkId leaving) {
-  for (auto& [source, flow] : flows_) {
-    if (!router_.reachable(source, leaving)) drop(flow);
+  for (auto& [name, flow] : flows_) {
+    if (!router_.reachable(name.peer, leaving)) drop(flow);
   }
   after_drop();
 }
 
 void InboundMessages::drop(Rank source) {
-  drop(flow_from(source));
+  flow_of({source, {}});  // who asks for news of it finds them there
+  for_each_flow_with(source, flows_, [this](const FlowName&, Flow& flow) { drop(flow); });
   after_drop();
 }
 
@@ -420,30 +423,31 @@ void InboundMessages::drop(Flow& flow) {
   flow.left = true;
   const Sequence gap = flow.announced_below();
   for (auto& [tag, channel] : flow.channels) {
-    return_to_any(channel, tag);
+    return_to_any(channel, flow.tag(tag));
     channel.receives.clear();
     const auto whole = [gap](const Message& m) { return m.accepted && m.sequence < gap; };
     const auto lost = std::ranges::find_if_not(channel.messages, whole);
     for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
     channel.messages.erase(lost, channel.messages.end());
-    note_free(flow.source, tag, channel);
+    note_free(flow.name.peer, flow.tag(tag), channel);
   }
   std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
 }
 
 void InboundMessages::ask(Rank source) {
   // Over the tree, where those who know that it has left are asked.
-  router_.route(wire::Grant{router_.ends_to(source), flow_from(source).announced_below(), 0, 0});
+  const Flow& flow = flow_of({source, {}});
+  router_.route(wire::Grant{ends_of(flow), flow.announced_below(), 0, 0});
 }
 
 void InboundMessages::refuse_all() {
-  for (auto& [source, flow] : flows_) {
+  for (auto& [name, flow] : flows_) {
     // Whoever loses the link before it has read this on it would ask those who know no more than that this rank has
     // left.
-    if (router_.is_direct(router_.way_to(source))) say_again_what_is_accepted(flow);
+    if (router_.is_direct(router_.way_to(name.peer))) say_again_what_is_accepted(flow);
     for (auto& [tag, channel] : flow.channels) {
       for (Message& message : channel.messages) {
-        if (!message.accepted) router_.refuse(router_.ends_to(source).reversed(), message.sequence);
+        if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence);
         release(message);
       }
     }
@@ -454,7 +458,7 @@ void InboundMessages::refuse_all() {
 }
 
 bool InboundMessages::has_accepted(const wire::Data& head) const {
-  const auto at = flows_.find(head.ends.source);
+  const auto at = flows_.find({head.ends.source, head.ends.lane});
   if (at == flows_.end()) return false;
   const Flow& flow = at->second;
   if (head.sequence < flow.lowest) return true;
@@ -463,7 +467,7 @@ bool InboundMessages::has_accepted(const wire::Data& head) const {
 }
 
 void InboundMessages::clear() {
-  for (auto& [source, flow] : flows_) {
+  for (auto& [name, flow] : flows_) {
     for (auto& [tag, channel] : flow.channels) {
       for (Message& message : channel.messages) release(message);
     }
@@ -477,12 +481,13 @@ bool InboundMessages::consistent() const {
   std::uint64_t charged = 0;
   std::size_t waiting = 0;
   std::size_t free = 0;
-  for (const auto& [source, flow] : flows_) {
+  for (const auto& [name, flow] : flows_) {
     std::uint32_t arriving = 0;
     for (const auto& [tag, channel] : flow.channels) {
       const Message* first = free_in(channel);
       if (channel.free_arrival != (first == nullptr ? 0 : first->arrival)) return false;
-      if (first != nullptr && (++free, any_.contains(tag) || !free_.at(tag).contains({first->arrival, source})))
+      const wire::Tag full = flow.tag(tag);
+      if (first != nullptr && (++free, any_.contains(full) || !free_.at(full).contains({first->arrival, name.peer})))
         return false;
       if (channel.messages.empty() && channel.receives.empty()) return false;
       for (const Message& message : channel.messages) {

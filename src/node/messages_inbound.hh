@@ -53,8 +53,8 @@ class InboundMessages {
   void on_way_lost(Rank source, LinkId lost);
   // Whether messages from there have been announced and not accepted.
   bool busy(Rank source) const;
-  // All messages of the flow from `source` below this one have been accepted.
-  Sequence accepted_below(Rank source) const;
+  // All messages of the flow below this one have been accepted.
+  Sequence accepted_below(const FlowName& name) const;
 
   // Forgets the receives of sources that can't be reached once `leaving` is gone, and what can't arrive whole from
   // them or would overtake it. Messages that came before are still there to be received.
@@ -95,20 +95,23 @@ class InboundMessages {
     std::uint64_t free_arrival = 0;  // of the first message that no receive takes, as free_ has it; 0: there is none
   };
   struct Flow {
-    Rank source{};
-    Sequence lowest{};                      // everything below is accepted
-    std::uint32_t announced = 0;            // bit i: lowest + i has been announced
-    std::uint32_t accepted = 0;             // bit i: lowest + i has been accepted
-    std::map<wire::Tag, Channel> channels;  // by tag; none is empty
-    bool left = false;                      // nothing more will come
+    FlowName name;
+    Sequence lowest{};                          // everything below is accepted
+    std::uint32_t announced = 0;                // bit i: lowest + i has been announced
+    std::uint32_t accepted = 0;                 // bit i: lowest + i has been accepted
+    std::map<std::uint32_t, Channel> channels;  // by the number of the tag; none is empty
+    bool left = false;                          // nothing more will come
 
     Sequence announced_below() const;
+    wire::Tag tag(std::uint32_t number) const { return {number, name.lane.space, name.lane.communicator}; }
   };
   static_assert(kMaxMessagesInFlight < 32, "a flow's window is a bit set");
 
-  Flow& flow_from(Rank source);
+  Flow& flow_of(const FlowName& name);
+  // This rank's ends of it.
+  wire::Ends ends_of(const Flow& flow) const { return router_.ends_to(flow.name.peer, flow.name.lane); }
   void drop(Flow& flow);
-  static Message* find(Flow& flow, const wire::Tag& tag, Sequence sequence);
+  static Message* find(Flow& flow, std::uint32_t tag, Sequence sequence);
   // Only what comes before the first gap of the flow: a message that is still on another path could be older.
   static bool deliverable(const Flow& flow, const Message& message) {
     return message.sequence < flow.announced_below();
@@ -125,15 +128,15 @@ class InboundMessages {
   Rank first_free(const wire::Tag& tag) const;
   void note_free(Rank source, const wire::Tag& tag, Channel& channel);
   // A message more can be taken, the last one by place: by a receive from any rank, unless an older one has that place.
-  void offer_to_any(Flow& flow, const wire::Tag& tag);
+  void offer_to_any(Flow& flow, std::uint32_t tag);
   // Receives from any rank whose messages won't come wait again, for others.
   void return_to_any(Channel& channel, const wire::Tag& tag);
   void after_drop();
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
-  void settle(Flow& flow, const wire::Tag& tag);
+  void settle(Flow& flow, std::uint32_t tag);
   void deliver(Flow& flow, Channel& channel);
   void want(Flow& flow, Message& message);
-  void shelve(Flow& flow, const wire::Tag& tag, Message& message);
+  void shelve(Flow& flow, std::uint32_t tag, Message& message);
   bool hold(Flow& flow, Message& message);
   void grant(const Flow& flow, Message& message, std::uint64_t window);
   void accept(Flow& flow, const Message& message);
@@ -146,7 +149,7 @@ class InboundMessages {
   MessageRouter& router_;
   std::uint64_t window_;
   UnexpectedPool pool_;
-  std::map<Rank, Flow> flows_;
+  std::map<FlowName, Flow> flows_;
   // By tag, none is empty. Receives from any rank wait only while no message with their tag is free.
   std::map<wire::Tag, std::list<CallId>> any_;                          // oldest first
   std::map<wire::Tag, std::set<std::pair<std::uint64_t, Rank>>> free_;  // channels with a free message, by arrival

@@ -17,65 +17,71 @@ constexpr std::uint64_t kMaxGrantedQueuedBytes = 256 * 1024;
 }  // namespace
 
 void OutboundMessages::send(CallId id, Rank target, const wire::Tag& tag, Payload message) {
-  Flow& flow = flows_[target];
-  flow.waiting.push_back(Message{.call = id, .tag = tag, .bytes = std::move(message)});
-  announce_more(target, flow);
+  const FlowName name{target, tag.lane};
+  Flow& flow = flows_[name];
+  flow.waiting.push_back(Message{.call = id, .tag = tag.number, .bytes = std::move(message)});
+  announce_more(name, flow);
 }
 
-void OutboundMessages::announce_more(Rank target, Flow& flow) {
+void OutboundMessages::announce_more(const FlowName& name, Flow& flow) {
   while (flow.in_flight.size() < kMaxMessagesInFlight && !flow.waiting.empty()) {
     const Sequence sequence{raw(flow.first) + flow.in_flight.size()};
     flow.in_flight.push_back(std::move(flow.waiting.front()));
     flow.waiting.pop_front();
-    announce(target, sequence, flow.in_flight.back());
+    announce(name, sequence, flow.in_flight.back());
   }
 }
 
-void OutboundMessages::announce(Rank target, Sequence sequence, Message& message) {
-  message.way = router_.way_to(target);
+wire::Data OutboundMessages::head_of(const FlowName& name, Sequence sequence, const Message& message,
+                                     std::uint64_t offset) const {
+  return {router_.ends_to(name.peer, name.lane), sequence, message.tag, offset, message.bytes.size(),
+          inbound_.accepted_below(name)};
+}
+
+void OutboundMessages::announce(const FlowName& name, Sequence sequence, Message& message) {
+  message.way = router_.way_to(name.peer);
   message.from = message.to = 0;
-  const wire::Data head{router_.ends_to(target),        sequence, message.tag, 0, message.bytes.size(),
-                        inbound_.accepted_below(target)};
+  const wire::Data head = head_of(name, sequence, message, 0);
   router_.send_by(message.way, head, message.bytes.size() <= kEagerMessageBytes ? message.bytes : Payload{});
 }
 
 void OutboundMessages::on_direct_link(Rank target) {
-  const auto at = flows_.find(target);
-  if (at == flows_.end()) return;
-  Flow& flow = at->second;
-  for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
-    Message& message = flow.in_flight[i];
-    if (message.done || message.bytes.size() <= kEagerMessageBytes) continue;
-    announce(target, Sequence{raw(flow.first) + i}, message);
-  }
+  for_each_flow_with(target, flows_, [this](const FlowName& name, Flow& flow) {
+    for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
+      Message& message = flow.in_flight[i];
+      if (message.done || message.bytes.size() <= kEagerMessageBytes) continue;
+      announce(name, Sequence{raw(flow.first) + i}, message);
+    }
+  });
 }
 
 void OutboundMessages::on_way_lost(Rank target, LinkId lost) {
   ways_.erase(lost);
-  const auto at = flows_.find(target);
-  if (at == flows_.end()) return;
-  Flow& flow = at->second;
-  for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
-    Message& message = flow.in_flight[i];
-    if (message.done) continue;
-    if (message.refused) {
-      refused(message, kHasLeft);
-    } else if (message.way == lost || router_.route_to(target) == kNoLink) {
-      // Where no route is left either, that refuses it.
-      announce(target, Sequence{raw(flow.first) + i}, message);
+  for_each_flow_with(target, flows_, [&](const FlowName& name, Flow& flow) {
+    for (std::size_t i = 0; i < flow.in_flight.size(); ++i) {
+      Message& message = flow.in_flight[i];
+      if (message.done) continue;
+      if (message.refused) {
+        refused(message, kHasLeft);
+      } else if (message.way == lost || router_.route_to(target) == kNoLink) {
+        // Where no route is left either, that refuses it.
+        announce(name, Sequence{raw(flow.first) + i}, message);
+      }
     }
-  }
-  drop_done(target, flow);
+    drop_done(name, flow);
+  });
 }
 
 bool OutboundMessages::busy(Rank target) const {
-  const auto at = flows_.find(target);
-  return at != flows_.end() && !at->second.in_flight.empty();
+  bool busy = false;
+  for_each_flow_with(target, flows_,
+                     [&busy](const FlowName&, const Flow& flow) { busy = busy || !flow.in_flight.empty(); });
+  return busy;
 }
 
 std::uint64_t OutboundMessages::bytes() const {
   std::uint64_t bytes = 0;
-  for (const auto& [target, flow] : flows_) {
+  for (const auto& [name, flow] : flows_) {
     for (const Message& message : flow.in_flight) bytes += message.bytes.size();
     for (const Message& message : flow.waiting) bytes += message.bytes.size();
   }
@@ -88,13 +94,13 @@ OutboundMessages::Message* OutboundMessages::find(Flow& flow, Sequence sequence)
   return message.done ? nullptr : &message;
 }
 
-OutboundMessages::Message* OutboundMessages::find(Rank target, Sequence sequence) {
-  const auto at = flows_.find(target);
+OutboundMessages::Message* OutboundMessages::find(const FlowName& name, Sequence sequence) {
+  const auto at = flows_.find(name);
   return at == flows_.end() ? nullptr : find(at->second, sequence);
 }
 
-bool OutboundMessages::cancel(CallId id, Rank target) {
-  Flow& flow = flows_.at(target);
+bool OutboundMessages::cancel(CallId id, Rank target, const wire::Lane& lane) {
+  Flow& flow = flows_.at(FlowName{target, lane});
   for (Message& message : flow.in_flight) {
     if (message.call == id) {
       message.call.reset();
@@ -105,13 +111,13 @@ bool OutboundMessages::cancel(CallId id, Rank target) {
 }
 
 void OutboundMessages::on_grant(const wire::Grant& grant, LinkId from) {
-  const Rank target = grant.ends.source;
-  Message* message = find(target, grant.sequence);
+  const FlowName name{grant.ends.source, grant.ends.lane};
+  Message* message = find(name, grant.sequence);
   if (message == nullptr || grant.to > message->bytes.size() || grant.from == grant.to) return;
   if (message->way != from) return;
   const LinkId link = message->way;
   Way& way = ways_[link];
-  if (message->from == message->to) way.granted.emplace_back(target, grant.sequence);
+  if (message->from == message->to) way.granted.emplace_back(name, grant.sequence);
   // More of the same, or else what the target asks for now stands for what it had asked for before.
   if (message->from == message->to || message->to != grant.from) message->from = grant.from;
   message->to = grant.to;
@@ -128,38 +134,38 @@ void OutboundMessages::on_drained(LinkId link) {
 // A chunk of each message in turn. What this rank sends to itself needs no network, and waits for none.
 void OutboundMessages::send_granted(LinkId link, Way& way) {
   while (!way.granted.empty() && (link == kNoLink || way.queued < kMaxGrantedQueuedBytes)) {
-    const auto [target, sequence] = way.granted.front();
+    const auto [name, sequence] = way.granted.front();
     way.granted.pop_front();
-    Message* message = find(target, sequence);
+    Message* message = find(name, sequence);
     if (message == nullptr || message->way != link || message->from == message->to) continue;
     way.queued += std::min<std::uint64_t>(kChunkBytes, message->to - message->from);
-    send_chunk(target, sequence, *message);
-    if (message->from < message->to) way.granted.emplace_back(target, sequence);
+    send_chunk(name, sequence, *message);
+    if (message->from < message->to) way.granted.emplace_back(name, sequence);
   }
 }
 
-void OutboundMessages::send_chunk(Rank target, Sequence sequence, Message& message) {
+void OutboundMessages::send_chunk(const FlowName& name, Sequence sequence, Message& message) {
   const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, message.to - message.from);
-  const wire::Data head{router_.ends_to(target),        sequence, message.tag, message.from, message.bytes.size(),
-                        inbound_.accepted_below(target)};
+  const wire::Data head = head_of(name, sequence, message, message.from);
   router_.send_by(message.way, head, message.bytes.part(message.from, count));
   message.from += count;
 }
 
 void OutboundMessages::on_accept(const wire::Accept& accept) {
-  if (Message* message = find(accept.ends.source, accept.sequence)) accepted(*message);
-  on_acknowledged(accept.ends.source, accept.cumulative);
+  const FlowName name{accept.ends.source, accept.ends.lane};
+  if (Message* message = find(name, accept.sequence)) accepted(*message);
+  on_acknowledged(name, accept.cumulative);
 }
 
-void OutboundMessages::on_acknowledged(Rank target, Sequence acknowledged) {
-  const auto at = flows_.find(target);
+void OutboundMessages::on_acknowledged(const FlowName& name, Sequence acknowledged) {
+  const auto at = flows_.find(name);
   if (at == flows_.end()) return;
   Flow& flow = at->second;
   const std::uint64_t announced = raw(flow.first) + flow.in_flight.size();
   for (std::uint64_t i = raw(flow.first); i < std::min(raw(acknowledged), announced); ++i) {
     if (Message* message = find(flow, Sequence{i})) accepted(*message);
   }
-  drop_done(target, flow);
+  drop_done(name, flow);
 }
 
 void OutboundMessages::accepted(Message& message) {
@@ -169,7 +175,7 @@ void OutboundMessages::accepted(Message& message) {
 }
 
 void OutboundMessages::on_undeliverable(const wire::Undeliverable& news, LinkId from) {
-  const auto at = flows_.find(news.ends.source);
+  const auto at = flows_.find(FlowName{news.ends.source, news.ends.lane});
   if (at == flows_.end()) return;
   Message* message = find(at->second, news.sequence);
   if (message == nullptr) return;
@@ -178,7 +184,7 @@ void OutboundMessages::on_undeliverable(const wire::Undeliverable& news, LinkId 
     return;
   }
   refused(*message, news.reason);
-  drop_done(news.ends.source, at->second);
+  drop_done(at->first, at->second);
 }
 
 void OutboundMessages::refused(Message& message, const std::string& reason) {
@@ -187,17 +193,17 @@ void OutboundMessages::refused(Message& message, const std::string& reason) {
   if (message.call) calls_.fail(*message.call, FailureCode::rank_left, reason);
 }
 
-void OutboundMessages::drop_done(Rank target, Flow& flow) {
+void OutboundMessages::drop_done(const FlowName& name, Flow& flow) {
   const auto open = std::ranges::find(flow.in_flight, false, &Message::done);
   flow.first = Sequence{raw(flow.first) + static_cast<std::uint64_t>(open - flow.in_flight.begin())};
   flow.in_flight.erase(flow.in_flight.begin(), open);
-  announce_more(target, flow);
+  announce_more(name, flow);
   // An idle flow is no more than its number.
   if (flow.in_flight.empty()) flow.in_flight.shrink_to_fit();
 }
 
 void OutboundMessages::drop_unreachable(LinkId leaving) {
-  std::erase_if(flows_, [&](const auto& flow) { return !router_.reachable(flow.first, leaving); });
+  std::erase_if(flows_, [&](const auto& flow) { return !router_.reachable(flow.first.peer, leaving); });
   ways_.erase(leaving);
 }
 

@@ -1,6 +1,7 @@
-// The messages that this rank sends. A flow to a target numbers them when it announces them, at most
-// kMaxMessagesInFlight ahead of the oldest that is not accepted; the others wait here, in order. A message's bytes are
-// kept, shared with the application's call, until the target has accepted them, so that it may ask for them again.
+// The messages that this rank sends. A flow to a target (there is one for each lane) numbers them when it announces
+// them, at most kMaxMessagesInFlight ahead of the oldest that is not accepted; the others wait here, in order. A
+// message's bytes are kept, shared with the application's call, until the target has accepted them, so that it may ask
+// for them again.
 //
 // A send that times out before it was announced never happened. Later than that it can't be taken back, since the
 // target may be taking it at this moment: it stays in flight, and arrives if the target receives it.
@@ -28,13 +29,13 @@ class OutboundMessages {
 
   void send(CallId id, Rank target, const wire::Tag& tag, Payload message);
   // The call waits no longer. True: its message was never announced and is withdrawn.
-  bool cancel(CallId id, Rank target);
+  bool cancel(CallId id, Rank target, const wire::Lane& lane);
 
   // Frames of the reverse direction; what does not fit their flow is ignored, and so is a grant that comes another way
   // than its message goes.
   void on_grant(const wire::Grant& grant, LinkId from);
   void on_accept(const wire::Accept& accept);
-  void on_acknowledged(Rank target, Sequence acknowledged);
+  void on_acknowledged(const FlowName& name, Sequence acknowledged);
   // News that come over the tree of a message that goes over a direct link wait for the end of that: the target's
   // acceptance may be on it.
   void on_undeliverable(const wire::Undeliverable& news, LinkId from);
@@ -53,13 +54,15 @@ class OutboundMessages {
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
   // The same for one target that has left elsewhere.
-  void drop(Rank target) { flows_.erase(target); }
+  void drop(Rank target) {
+    std::erase_if(flows_, [target](const auto& flow) { return flow.first.peer == target; });
+  }
   void clear();
 
  private:
   struct Message {
     std::optional<CallId> call;  // none: the call has timed out
-    wire::Tag tag;
+    std::uint32_t tag = 0;
     bool done = false;     // accepted, or known not to arrive
     bool refused = false;  // over the tree, while it goes over a direct link: that counts when the link has ended
     LinkId way = kNoLink;  // by which it was announced last: its bytes and all that concerns it keep their order there
@@ -78,23 +81,24 @@ class OutboundMessages {
   // grants, however many, cost a rank no memory.
   struct Way {
     std::uint64_t queued = 0;  // granted bytes sent since it was drained
-    std::list<std::pair<Rank, Sequence>> granted;
+    std::list<std::pair<FlowName, Sequence>> granted;
   };
 
-  void announce_more(Rank target, Flow& flow);
-  void announce(Rank target, Sequence sequence, Message& message);
+  void announce_more(const FlowName& name, Flow& flow);
+  void announce(const FlowName& name, Sequence sequence, Message& message);
+  wire::Data head_of(const FlowName& name, Sequence sequence, const Message& message, std::uint64_t offset) const;
   void send_granted(LinkId link, Way& way);
-  void send_chunk(Rank target, Sequence sequence, Message& message);
-  Message* find(Rank target, Sequence sequence);
+  void send_chunk(const FlowName& name, Sequence sequence, Message& message);
+  Message* find(const FlowName& name, Sequence sequence);
   static Message* find(Flow& flow, Sequence sequence);
   void accepted(Message& message);
   void refused(Message& message, const std::string& reason);
-  void drop_done(Rank target, Flow& flow);
+  void drop_done(const FlowName& name, Flow& flow);
 
   PendingCalls& calls_;
   MessageRouter& router_;
   const InboundMessages& inbound_;
-  std::map<Rank, Flow> flows_;
+  std::map<FlowName, Flow> flows_;
   std::map<LinkId, Way> ways_;
 };
 

@@ -4,7 +4,9 @@
 
 namespace banyan::node {
 
-bool MessageRouter::of_this_life(const wire::Ends& ends) const { return ends == ends_to(ends.source).reversed(); }
+bool MessageRouter::of_this_life(const wire::Ends& ends) const {
+  return ends == ends_to(ends.source, ends.lane).reversed();
+}
 
 bool MessageRouter::reachable(Rank rank, LinkId leaving) const {
   if (rank == self() || direct_.link_to(rank) != kNoLink) return true;

@@ -20,6 +20,20 @@ struct ArrivedData {
 };
 using ArrivedFrame = std::variant<ArrivedData, wire::Grant, wire::Accept, wire::Undeliverable>;
 
+// Names a flow at one of its ends: the rank at the other, and its lane.
+struct FlowName {
+  Rank peer{};
+  wire::Lane lane;
+  friend auto operator<=>(const FlowName&, const FlowName&) = default;
+};
+
+// Calls visit(name, flow) for each flow with `peer`; `flows` is a map by FlowName.
+template <typename Flows, typename Visit>
+void for_each_flow_with(Rank peer, Flows& flows, Visit visit) {
+  for (auto at = flows.lower_bound(FlowName{peer, {}}); at != flows.end() && at->first.peer == peer; ++at)
+    visit(at->first, at->second);
+}
+
 class MessageRouter {
  public:
   // All outlive this object.
@@ -27,8 +41,12 @@ class MessageRouter {
       : topology_(topology), direct_(direct), effects_(effects) {}
 
   Rank self() const { return topology_.self(); }
-  // This rank's ends of the flow to `target`.
-  wire::Ends ends_to(Rank target) const { return topology_.ends_to(target); }
+  // This rank's ends of a flow to `target`.
+  wire::Ends ends_to(Rank target, const wire::Lane& lane) const {
+    wire::Ends ends = topology_.ends_to(target);
+    ends.lane = lane;
+    return ends;
+  }
   // Whether a frame for this rank comes from, and means, the lives that the table knows.
   bool of_this_life(const wire::Ends& ends) const;
   // Whether a frame could be sent to `rank` once `leaving` is gone.

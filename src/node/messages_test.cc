@@ -368,6 +368,36 @@ TEST(Messages, a_message_that_no_pool_could_hold_blocks_no_smaller_one_and_comes
   EXPECT_TRUE(cluster.bytes(R(1), received) == filled(5000, 1));
 }
 
+TEST(Messages, what_nobody_receives_holds_up_no_other_lane) {
+  MessageCluster cluster({.world_size = 9, .ranks_per_host = 3}, 8);
+  const Rank from{4};
+  const Rank to{8};
+  for (std::uint32_t i = 0; i < 2 * kMaxMessagesInFlight; ++i) {
+    cluster.send(from, to, i, Payload::copy(std::string(20'000, 'l')));
+    cluster.send(from, to, i, Payload::copy("small"));
+  }
+  cluster.run();
+  MessageRequests sending(Caller::collectives);
+  MessageRequests receiving(Caller::collectives);
+  const wire::Tag tag(7, wire::Space::collective, CommunicatorId{3});
+  for (int i = 0; i < 40; ++i) {
+    sending.send(to, tag, Payload::copy(std::string(i % 2 == 0 ? 3 : 30'000, static_cast<char>('a' + i % 26))));
+    receiving.receive(from, tag);
+  }
+  for (MessageRequest& request : receiving.take()) cluster.at(to).carry_out(cluster.now(), std::move(request));
+  for (MessageRequest& request : sending.take()) cluster.at(from).carry_out(cluster.now(), std::move(request));
+  cluster.run();
+  const auto received = cluster.at(to).take_done();
+  ASSERT_EQ(received.size(), 40u);
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    EXPECT_EQ(std::get<Payload>(received[i].result).to_string()[0], static_cast<char>('a' + i % 26));
+    EXPECT_EQ(received[i].source, from);
+    EXPECT_EQ(received[i].tag, tag);
+  }
+  EXPECT_EQ(cluster.at(from).take_done().size(), 40u);
+  EXPECT_TRUE(cluster.consistent());
+}
+
 TEST(Messages, only_so_many_messages_to_one_target_are_under_way) {
   MessageCluster cluster({.world_size = 2}, 1);
   for (std::uint32_t i = 0; i < kMaxMessagesInFlight + 5; ++i)

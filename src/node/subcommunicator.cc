@@ -24,7 +24,7 @@ Subcommunicator::Subcommunicator(CommunicatorId id, Rank self, std::shared_ptr<c
 
 void Subcommunicator::on_message(Time now, MessageDone done) {
   now_ = now;
-  if (done.tag.space == wire::Space::collective) {
+  if (done.tag.lane.space == wire::Space::collective) {
     communicator_.on_message(std::move(done));
   } else if (const auto arrival = links_.on_message(std::move(done))) {
     if (!arrival->frame) {

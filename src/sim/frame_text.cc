@@ -151,7 +151,7 @@ std::string fields(const wire::TableChunk& chunk, const Payload& tail) {
 std::string tag_text(const wire::Tag& tag) {
   using enum wire::Space;
   const std::string number = text(tag.number);
-  switch (tag.space) {
+  switch (tag.lane.space) {
     case application: return "tag=" + number;
     case collective: return "collective=" + number;
     case link_data: return "frame";
@@ -162,7 +162,7 @@ std::string tag_text(const wire::Tag& tag) {
 }
 std::string fields(const wire::Data& data, const Payload& tail) {
   return text(data.ends.source) + " -> " + text(data.ends.target) + " " + text(data.sequence) + " " +
-         tag_text(data.tag) + " " + range(data.offset, tail.size(), data.total) +
+         tag_text(data.full_tag()) + " " + range(data.offset, tail.size(), data.total) +
          " acknowledged=" + text(data.acknowledged);
 }
 std::string fields(const wire::Collective& collective, const Payload& tail) {

@@ -4,30 +4,14 @@
 
 namespace banyan::wire {
 
-void Ends::write(Writer& writer) const {
-  writer.number(source);
-  writer.number(target);
-  writer.number(source_incarnation);
-  writer.number(target_incarnation);
-}
-
-void Ends::read(Reader& reader) {
-  source = reader.number<Rank>();
-  target = reader.number<Rank>();
-  source_incarnation = reader.number<Incarnation>();
-  target_incarnation = reader.number<Incarnation>();
-}
-
-void Tag::write(Writer& writer) const {
+void Lane::write(Writer& writer) const {
   writer.number(communicator);
-  writer.number(number);
   writer.number(space);
   writer.raw_bytes(std::array<std::byte, 3>{});
 }
 
-void Tag::read(Reader& reader) {
+void Lane::read(Reader& reader) {
   communicator = reader.number<CommunicatorId>();
-  number = reader.number<std::uint32_t>();
   space = reader.number<Space>();
   for (int i = 0; i < 3; ++i) {
     if (reader.number<std::uint8_t>() != 0) reader.fail();
@@ -35,10 +19,26 @@ void Tag::read(Reader& reader) {
   if (space > Space::store) reader.fail();
 }
 
+void Ends::write(Writer& writer) const {
+  writer.number(source);
+  writer.number(target);
+  writer.number(source_incarnation);
+  writer.number(target_incarnation);
+  lane.write(writer);
+}
+
+void Ends::read(Reader& reader) {
+  source = reader.number<Rank>();
+  target = reader.number<Rank>();
+  source_incarnation = reader.number<Incarnation>();
+  target_incarnation = reader.number<Incarnation>();
+  lane.read(reader);
+}
+
 void Data::write(Writer& writer) const {
   ends.write(writer);
   writer.number(sequence);
-  tag.write(writer);
+  writer.number(tag);
   writer.number(offset);
   writer.number(total);
   writer.number(acknowledged);
@@ -47,7 +47,7 @@ void Data::write(Writer& writer) const {
 void Data::read(Reader& reader) {
   ends.read(reader);
   sequence = reader.number<Sequence>();
-  tag.read(reader);
+  tag = reader.number<std::uint32_t>();
   offset = reader.number<std::uint64_t>();
   total = reader.number<std::uint64_t>();
   acknowledged = reader.number<Sequence>();
@@ -112,6 +112,8 @@ void Direct::read(Reader& reader) {
   endpoint = read_endpoint(reader);
   reason = reader.text(kReasonBytes);
   if (word != Word::ask && word != Word::offer && word != Word::decline) reader.fail();
+  // It is about no message.
+  if (ends.lane != Lane{}) reader.fail();
   // One word has one encoding: only an offer says where, by a whole address or none; only a decline says why.
   if (endpoint.known() ? word != Word::offer : endpoint.port != 0) reader.fail();
   if (word != Word::decline && !reason.empty()) reader.fail();

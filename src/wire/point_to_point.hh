@@ -14,21 +14,7 @@ namespace banyan::wire {
 // A grant asks for at most this much, so that one short frame can't make a rank queue gigabytes.
 inline constexpr std::uint64_t kMaxGrantBytes = 8 * 1024 * 1024;
 
-// Who sent a frame and whom it is for, each in one life as a rank: what belongs to another life is ignored.
-struct Ends {
-  static constexpr std::size_t kBytes = 24;
-  Rank source{};
-  Rank target{};
-  Incarnation source_incarnation{};
-  Incarnation target_incarnation{};
-
-  friend bool operator==(const Ends&, const Ends&) = default;
-  Ends reversed() const { return {target, source, target_incarnation, source_incarnation}; }
-  void write(Writer& writer) const;
-  void read(Reader& reader);
-};
-
-// Who asks for a message of another rank: what is sent in one space is received in that alone.
+// What messages are for: what is sent in one space is received in that alone.
 enum class Space : std::uint8_t {
   application = 0,   // send and recv
   collective = 1,    // collective operations that exchange bytes between pairs; the number is the operation's
@@ -37,18 +23,41 @@ enum class Space : std::uint8_t {
   store = 4,         // the key-value store
 };
 
-// Which messages of a rank a receive takes.
-struct Tag {
-  constexpr Tag(std::uint32_t tag = 0, Space its_space = Space::application,  // NOLINT(google-explicit-constructor)
-                CommunicatorId its_communicator = kWorld)
-      : communicator(its_communicator), number(tag), space(its_space) {}
+// A space of one communicator. The messages of each lane between two ranks are a flow of their own, so that those that
+// nobody receives hold up none of another.
+struct Lane {
+  static constexpr std::size_t kBytes = 12;
+  CommunicatorId communicator = kWorld;
+  Space space = Space::application;
 
-  static constexpr std::size_t kBytes = 16;
-  CommunicatorId communicator;
+  friend auto operator<=>(const Lane&, const Lane&) = default;
+  void write(Writer& writer) const;
+  void read(Reader& reader);
+};
+
+// Which messages of a rank a receive takes: a number in a lane.
+struct Tag {
+  constexpr Tag(std::uint32_t tag = 0, Space space = Space::application,  // NOLINT(google-explicit-constructor)
+                CommunicatorId communicator = kWorld)
+      : lane{communicator, space}, number(tag) {}
+
+  Lane lane;
   std::uint32_t number;
-  Space space;
 
   friend auto operator<=>(const Tag&, const Tag&) = default;
+};
+
+// Who sent a frame and whom it is for, each in one life as a rank: what belongs to another life is ignored.
+struct Ends {
+  static constexpr std::size_t kBytes = 24 + Lane::kBytes;
+  Rank source{};
+  Rank target{};
+  Incarnation source_incarnation{};
+  Incarnation target_incarnation{};
+  Lane lane{};  // of the message that the frame is about
+
+  friend bool operator==(const Ends&, const Ends&) = default;
+  Ends reversed() const { return {target, source, target_incarnation, source_incarnation, lane}; }
   void write(Writer& writer) const;
   void read(Reader& reader);
 };
@@ -57,14 +66,15 @@ struct Tag {
 // may carry no bytes (an announcement of what needs room first).
 struct Data {
   static constexpr Kind kKind = Kind::data;
-  static constexpr std::size_t kBytes = Ends::kBytes + Tag::kBytes + 32;
+  static constexpr std::size_t kBytes = Ends::kBytes + 36;
   Ends ends;
   Sequence sequence{};
-  Tag tag;
+  std::uint32_t tag = 0;
   std::uint64_t offset = 0;
   std::uint64_t total = 0;
   Sequence acknowledged{};  // all messages of the reverse flow below this one have been accepted
 
+  Tag full_tag() const { return {tag, ends.lane.space, ends.lane.communicator}; }
   // What can be said of the bytes without knowing the flow; every hop checks it, so that no hop is blamed for another.
   bool carries(std::size_t tail_bytes) const { return tail_bytes <= kChunkBytes && tail_bytes <= total - offset; }
   void write(Writer& writer) const;

@@ -82,6 +82,18 @@ TEST(Undeliverable, it_arrives_as_it_was_sent) {
   expect_harmless(news, 4);
 }
 
+TEST(Ends, a_lane_travels_with_them_and_unknown_spaces_are_refused) {
+  Ends ends = kEnds;
+  ends.lane = {CommunicatorId{0x1122334455667788}, Space::link_control};
+  EXPECT_EQ(round_trip(Accept{ends, {}, {}}).ends, ends);
+  EXPECT_EQ(ends.reversed().lane, ends.lane);
+  ends.lane.space = static_cast<Space>(5);
+  EXPECT_FALSE(accepted(Accept{ends, {}, {}}));
+  // A word about direct links is about no message.
+  ends.lane = {CommunicatorId{1}, Space::application};
+  EXPECT_FALSE(accepted(Direct{ends, Direct::Word::ask, 0, {}, {}}));
+}
+
 TEST(Data, a_place_beyond_the_message_or_a_message_beyond_the_limit_is_refused) {
   EXPECT_TRUE(accepted(Data{kEnds, {}, 0, kMaxMessageBytes, kMaxMessageBytes, {}}));
   EXPECT_FALSE(accepted(Data{kEnds, {}, 0, 0, kMaxMessageBytes + 1, {}}));
