@@ -23,6 +23,8 @@ enum class Canary : std::uint8_t {
   goodbye_ignored,         // a child that leaves in good order counts as lost
   way_lost_unnoticed,      // what went over a direct link that has ended is not sent again
   enclosure_forgotten,     // the last rank of a host is not given what the others share
+  exchange_misplaced,      // an alltoall takes all parts for those of the last rank
+  scan_round_skipped,      // a scan leaves out every other round
 };
 
 #ifdef BANYAN_CANARIES
