@@ -1,21 +1,46 @@
 #include "api/calls.hh"
 
+#include <optional>
+
 namespace banyan::api {
 namespace {
 
 using Kind = detail::Call::Kind;
 
-static_assert(static_cast<int>(Kind::allreduce) == static_cast<int>(wire::CollectiveKind::allreduce));
 static_assert(static_cast<int>(Reduction::bit_xor) == static_cast<int>(wire::Reduction::bit_xor));
 static_assert(static_cast<int>(ElementType::float64) == static_cast<int>(wire::ElementType::float64));
 
+// None: it is no collective.
+std::optional<wire::CollectiveKind> collective_kind(Kind kind) {
+  switch (kind) {
+    case Kind::barrier: return wire::CollectiveKind::barrier;
+    case Kind::broadcast: return wire::CollectiveKind::broadcast;
+    case Kind::allgather: return wire::CollectiveKind::allgather;
+    case Kind::gather: return wire::CollectiveKind::gather;
+    case Kind::scatter: return wire::CollectiveKind::scatter;
+    case Kind::reduce: return wire::CollectiveKind::reduce;
+    case Kind::allreduce: return wire::CollectiveKind::allreduce;
+    case Kind::alltoall: return wire::CollectiveKind::alltoall;
+    case Kind::reduce_scatter: return wire::CollectiveKind::reduce_scatter;
+    case Kind::scan: return wire::CollectiveKind::scan;
+    case Kind::exclusive_scan: return wire::CollectiveKind::exclusive_scan;
+    case Kind::send:
+    case Kind::recv:
+    case Kind::recv_any:
+    case Kind::probe:
+    case Kind::probe_any:
+    case Kind::connect: break;
+  }
+  return std::nullopt;
+}
+
 Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message.data(), message.size())); }
 
-node::Collective collective(const detail::Call& call, int self) {
+node::Collective collective(wire::CollectiveKind kind, const detail::Call& call, int self) {
   node::Collective collective;
-  collective.call.kind = static_cast<wire::CollectiveKind>(call.kind);
+  collective.call.kind = kind;
   if (role_of(call.kind) != nullptr) collective.call.root = static_cast<Rank>(call.rank);
-  if (call.kind == Kind::reduce || call.kind == Kind::allreduce) {
+  if (wire::is_reduction(kind)) {
     collective.call.reduction = static_cast<wire::Reduction>(call.reduction);
     collective.call.element = static_cast<wire::ElementType>(call.element);
     collective.call.count = call.count;
@@ -23,9 +48,10 @@ node::Collective collective(const detail::Call& call, int self) {
   const bool only_root_gives = call.kind == Kind::broadcast || call.kind == Kind::scatter;
   if (only_root_gives && self != call.rank) return collective;
   collective.contribution = copy_of(call.message);
-  if (call.kind == Kind::scatter) {
+  if (call.parts != nullptr) {
     for (const MessageView& part : *call.parts) collective.parts.push_back(copy_of(part));
   }
+  if (call.counts != nullptr) collective.counts.assign(call.counts->begin(), call.counts->end());
   return collective;
 }
 
@@ -38,10 +64,10 @@ const char* name_of(Kind kind) {
   if (kind == Kind::probe) return "probe";
   if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
-  return wire::to_string(static_cast<wire::CollectiveKind>(kind));
+  return wire::to_string(*collective_kind(kind));
 }
 
-bool is_collective(Kind kind) { return kind < Kind::send; }
+bool is_collective(Kind kind) { return collective_kind(kind).has_value(); }
 
 const char* role_of(Kind kind) {
   switch (kind) {
@@ -56,6 +82,10 @@ const char* role_of(Kind kind) {
     case Kind::barrier:
     case Kind::allgather:
     case Kind::allreduce:
+    case Kind::alltoall:
+    case Kind::reduce_scatter:
+    case Kind::scan:
+    case Kind::exclusive_scan:
     case Kind::recv_any:
     case Kind::probe_any: break;
   }
@@ -77,7 +107,7 @@ node::Call node_call(const detail::Call& call, int self) {
   } else if (call.kind == Kind::connect) {
     made.operation = node::Dial{static_cast<Rank>(call.rank)};
   } else {
-    made.operation = collective(call, self);
+    made.operation = collective(*collective_kind(call.kind), call, self);
   }
   return made;
 }

@@ -11,6 +11,7 @@
 #include "api/configure.hh"
 #include "base/limits.hh"
 #include "driver/asio/host_identity.hh"
+#include "node/collective_blocks.hh"
 #include "wire/table.hh"
 
 namespace banyan::api {
@@ -180,10 +181,11 @@ void Job::expect_callable(const detail::Call& call) const {
   expect_started(name);
   table(name);
   if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank);
-  if (call.kind == detail::Call::Kind::scatter && call.rank == options_.rank &&
+  const bool scatters = call.kind == detail::Call::Kind::scatter && call.rank == options_.rank;
+  if ((scatters || call.kind == detail::Call::Kind::alltoall) &&
       call.parts->size() != static_cast<std::size_t>(options_.world_size)) {
-    refuse(fmt::format("scatter(): the root gives {} parts to {} ranks: it must give one to each", call.parts->size(),
-                       options_.world_size));
+    refuse(fmt::format("{}(): {} gives {} parts to {} ranks: it must give one to each", name,
+                       scatters ? "the root" : "this rank", call.parts->size(), options_.world_size));
   }
   if (call.message.size() > kMaxMessageBytes) {
     throw to_error(
@@ -197,14 +199,22 @@ void Job::expect_callable(const detail::Call& call) const {
   if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
 }
 
+void Job::expect_sensible(const node::Collective& collective) const {
+  const wire::CallSignature& call = collective.call;
+  const auto world_size = static_cast<std::uint32_t>(options_.world_size);
+  if (!call.valid(world_size)) {
+    throw_misuse(*speaker_, ErrorPhase::running,
+                 call.to_string() + " does not exist: bitwise reductions are for integers");
+  }
+  if (call.kind != wire::CollectiveKind::reduce_scatter) return;
+  if (const auto obstacle = node::obstacle_to_blocks(call, collective.counts, world_size))
+    throw_misuse(*speaker_, ErrorPhase::running, call.to_string() + " " + *obstacle);
+}
+
 Job::Begun Job::submit(const detail::Call& call) {
   expect_callable(call);
   node::Call made = node_call(call, options_.rank);
-  const auto* collective = std::get_if<node::Collective>(&made.operation);
-  if (collective != nullptr && !collective->call.valid(static_cast<std::uint32_t>(options_.world_size))) {
-    throw_misuse(*speaker_, ErrorPhase::running,
-                 collective->call.to_string() + " does not exist: bitwise reductions are for integers");
-  }
+  if (const auto* collective = std::get_if<node::Collective>(&made.operation)) expect_sensible(*collective);
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
   return {rank_->submit(std::move(made)), speaker_, nullptr};

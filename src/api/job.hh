@@ -75,6 +75,8 @@ class Job {
   void expect_rank(const char* caller, const char* role, int rank) const;
   [[noreturn]] void refuse(const std::string& text) const;
 
+  // Throws Error (misuse) for reductions that can't be.
+  void expect_sensible(const node::Collective& collective) const;
   void take_leave();
   node::Statistics snapshot() const;
 
