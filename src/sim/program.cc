@@ -1,7 +1,9 @@
 #include "sim/program.hh"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <numeric>
 #include <utility>
 #include <variant>
 
@@ -13,6 +15,8 @@ namespace {
 // Few tags, so that several messages of one flow are under way.
 constexpr std::uint32_t kTags = 3;
 constexpr std::uint32_t kMessagesPerOperation = 6;
+// Exchanges between all pairs of more ranks would take most of a swarm's time.
+constexpr std::uint32_t kMostRanksInPairs = 64;
 
 Payload element_bytes(std::uint32_t value) {
   std::string text(sizeof value, '\0');
@@ -20,12 +24,23 @@ Payload element_bytes(std::uint32_t value) {
   return Payload::copy(text);
 }
 
+// first, first + step, ...: elements begin to end of that.
+Payload numbers(std::uint32_t first, std::uint32_t step, std::uint64_t begin, std::uint64_t end) {
+  std::vector<std::uint32_t> all;
+  for (std::uint64_t i = begin; i < end; ++i) all.push_back(first + static_cast<std::uint32_t>(i) * step);
+  return Payload(Slice::adopt(std::move(all)));
+}
+
 }  // namespace
 
 Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations)
     : seed_(seed), ranks_(ranks), plans_(ranks) {
   Random random(seed ^ 0x5eed);
+  Random exchanges(seed ^ 0xa2a);
+  const bool has_exchanges = exchanges.below(2) == 0;
   for (std::uint32_t id = 0; id < operations; ++id) {
+    if (has_exchanges && exchanges.below(2) == 0)
+      plan_exchange(exchanges, operations * (2 + kMessagesPerOperation) + 1 + id);
     const auto what = static_cast<What>(random.below(5));
     const auto root = static_cast<std::uint32_t>(random.below(ranks));
     if (what != What::send) {
@@ -68,6 +83,17 @@ void Program::plan_receives_from_any(Random& random, std::uint32_t id) {
   }
 }
 
+// Another collective of all ranks. Drawn apart, too.
+void Program::plan_exchange(Random& random, std::uint32_t id) {
+  using enum What;
+  const bool in_pairs = ranks_ <= kMostRanksInPairs;
+  const What what = std::array{scan, exclusive_scan, reduce_scatter, alltoall}[random.below(in_pairs ? 4 : 3)];
+  // Blocks of few elements go over the tree, others between pairs.
+  const auto elements =
+      static_cast<std::uint32_t>(in_pairs && random.below(2) == 0 ? random.between(1000, 1500) : random.below(20));
+  for (auto& plan : plans_) plan.push_back({what, id, 0, 0, elements});
+}
+
 // Mostly few bytes, none at times, and now and then more than one frame; of messages one in four is that long, so that
 // some are under way whenever a direct link comes or goes.
 Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const {
@@ -83,6 +109,45 @@ Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const
 }
 
 std::uint32_t Program::element(std::uint32_t id, std::uint32_t rank) const { return id * 7919 + rank * 104'729 + 1; }
+
+Payload Program::vector(std::uint32_t id, std::uint32_t rank, std::uint32_t elements) const {
+  return numbers(element(id, rank), id + 1, 0, elements);
+}
+
+Payload Program::sums(std::uint32_t id, std::uint32_t ranks, std::uint64_t begin, std::uint64_t end) const {
+  std::uint32_t first = 0;
+  for (std::uint32_t rank = 0; rank < ranks; ++rank) first += element(id, rank);
+  return numbers(first, (id + 1) * ranks, begin, end);
+}
+
+// Every other time blocks of one size; else rank 0 gets none and the last one twice as many as the others.
+std::vector<std::uint64_t> Program::counts(const Step& step) const {
+  if (step.id % 2 == 0) return {};
+  std::vector<std::uint64_t> counts(ranks_, step.elements);
+  counts.front() = 0;
+  counts.back() += step.elements;
+  return counts;
+}
+
+node::Collective Program::exchange(const Step& step, std::uint32_t rank) const {
+  node::Collective made;
+  if (step.what == What::alltoall) {
+    made.call.kind = wire::CollectiveKind::alltoall;
+    for (std::uint32_t to = 0; to < ranks_; ++to) made.parts.push_back(part_due(step, to, rank));
+    return made;
+  }
+  const bool scatters = step.what == What::reduce_scatter;
+  const std::uint32_t elements = step.elements * (scatters ? ranks_ : 1);
+  made.call = {.kind = scatters                  ? wire::CollectiveKind::reduce_scatter
+                       : step.what == What::scan ? wire::CollectiveKind::scan
+                                                 : wire::CollectiveKind::exclusive_scan,
+               .reduction = wire::Reduction::sum,
+               .element = wire::ElementType::uint32,
+               .count = elements};
+  made.contribution = vector(step.id, rank, elements);
+  if (scatters) made.counts = counts(step);
+  return made;
+}
 
 Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
   const Step& step = plans_[rank][index];
@@ -105,8 +170,27 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
     case What::receive: return node::Receive{Rank{step.peer}, step.tag};
     case What::receive_any: return node::Receive{kNoRank, step.tag};
     case What::dial: return node::Dial{Rank{step.peer}};
+    case What::alltoall:
+    case What::reduce_scatter:
+    case What::scan:
+    case What::exclusive_scan: return exchange(step, rank);
   }
   return node::Close{};
+}
+
+Payload Program::part_due(const Step& step, std::uint32_t rank, std::uint32_t from) const {
+  return bytes(step.id, step.what == What::alltoall ? from * ranks_ + rank : from);
+}
+
+Payload Program::sums_due(const Step& step, std::uint32_t rank) const {
+  if (step.what == What::allreduce) return sums(step.id, ranks_, 0, 1);
+  if (step.what == What::scan) return sums(step.id, rank + 1, 0, step.elements);
+  if (step.what == What::exclusive_scan) return sums(step.id, rank, 0, rank == 0 ? 0 : step.elements);
+  std::vector<std::uint64_t> blocks = counts(step);
+  if (blocks.empty()) blocks.assign(ranks_, step.elements);
+  const auto own = blocks.begin() + rank;
+  const std::uint64_t begin = std::accumulate(blocks.begin(), own, std::uint64_t{0});
+  return sums(step.id, ranks_, begin, begin + *own);
 }
 
 std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) {
@@ -115,12 +199,11 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   const auto* payload = std::get_if<Payload>(&completion.result);
   const auto* parts = std::get_if<node::Parts>(&completion.result);
   const std::string where = "call " + std::to_string(index) + " of rank " + std::to_string(rank);
-  if (step.what == What::allgather) {
-    if (parts == nullptr || parts->size() != ranks_) return where + ": an allgather without a part for each rank";
+  if (step.what == What::allgather || step.what == What::alltoall) {
+    if (parts == nullptr || parts->size() != ranks_) return where + ": no part for each rank";
     for (std::uint32_t other = 0; other < ranks_; ++other) {
-      if (!((*parts)[other] == bytes(step.id, other))) {
-        return where + ": the allgather has other bytes of rank " + std::to_string(other) + " than it gave";
-      }
+      if (!((*parts)[other] == part_due(step, rank, other)))
+        return where + ": other bytes of rank " + std::to_string(other) + " than it gave";
     }
     return {};
   }
@@ -132,11 +215,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
     if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";
     expected = bytes(step.id, raw(completion.source), true);
   }
-  if (step.what == What::allreduce) {
-    std::uint32_t sum = 0;
-    for (std::uint32_t other = 0; other < ranks_; ++other) sum += element(step.id, other);
-    expected = element_bytes(sum);
-  }
+  if (step.what == What::allreduce || step.elements > 0) expected = sums_due(step, rank);
   return *payload == expected ? std::string() : where + ": not the bytes that were due";
 }
 
