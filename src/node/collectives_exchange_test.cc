@@ -76,6 +76,28 @@ TEST(Scans, floats_have_the_bits_of_the_documented_order_whatever_comes_first) {
   }
 }
 
+TEST(Scans, of_two_equals_the_one_of_the_lower_rank_counts) {
+  const std::uint32_t ranks = 13;
+  CollectivesJob job({.world_size = ranks, .ranks_per_host = 3, .fan_out = 2}, 2);
+  // Equal, but not the same: where any two ranks change places, the bits do.
+  const auto zeros = [](std::uint32_t rank) {
+    return rank == 0 ? std::vector<float>{-0.0f, 0.0f} : std::vector<float>{0.0f, -0.0f};
+  };
+  for (const auto kind : {CollectiveKind::scan, CollectiveKind::exclusive_scan}) {
+    for (std::uint32_t rank = 0; rank < ranks; ++rank)
+      job.call(Rank{rank}, scan(kind, Reduction::max, ElementType::float32, payload_of(zeros(rank))));
+  }
+  job.run();
+  for (std::uint32_t rank = 0; rank < ranks; ++rank) {
+    for (const CallId id : {CallId{0}, CallId{1}}) {
+      const Payload* result = job.result<Payload>(Rank{rank}, id);
+      ASSERT_NE(result, nullptr);
+      if (rank == 0 && id == CallId{1}) continue;  // nothing
+      EXPECT_EQ(bits(*result), bits(zeros(0))) << "rank " << rank;
+    }
+  }
+}
+
 TEST(Scans, each_rank_sends_as_many_messages_as_there_are_rounds) {
   CollectivesJob job({.world_size = 16, .ranks_per_host = 16}, 1);
   job.call_all(scan(CollectiveKind::scan, Reduction::sum, ElementType::uint8, pattern(1, 100)));
@@ -151,6 +173,12 @@ void call_alltoall(CollectivesJob& job, std::size_t bytes, const RankSet& except
   }
 }
 
+// Frame by frame, until all are delivered at the latest.
+template <typename Done>
+void run_until(CollectivesJob& job, Done done) {
+  while (!done() && job.run(1) > 0) continue;
+}
+
 bool has_all_parts(CollectivesJob& job, Rank rank, CallId id, std::size_t bytes) {
   const auto* parts = job.result<Parts>(rank, id);
   if (parts == nullptr || parts->size() != job.world_size()) return false;
@@ -181,7 +209,7 @@ TEST(Alltoall, a_peer_that_takes_nothing_holds_up_no_others_parts) {
   constexpr std::size_t kBytes = 20'000;
   CollectivesJob job({.world_size = ranks, .ranks_per_host = ranks}, 1);
   call_alltoall(job, kBytes);
-  while (job.operations_kept() > 0 && job.tree.queued_bytes(Rank{0}, Rank{5}) == 0) job.run(1);
+  run_until(job, [&] { return job.tree.queued_bytes(Rank{0}, Rank{5}) > 0; });
   job.tree.pause(Rank{0}, Rank{5});
   job.run();
   for (std::uint32_t rank = 1; rank < ranks; ++rank) {
@@ -258,7 +286,7 @@ TEST(ExchangeFailures, a_call_that_timed_out_goes_on_for_the_others_and_its_late
 TEST(ExchangeFailures, bytes_that_are_stuck_are_told_from_ranks_that_have_not_called) {
   CollectivesJob job({.world_size = 3, .ranks_per_host = 3}, 3);
   for (std::uint32_t rank = 0; rank < 3; ++rank) job.call(Rank{rank}, alltoall(parts_of_rank(rank, 3, 50'000)), 5s);
-  while (job.tree.queued_bytes(Rank{1}, Rank{0}) < 50'000) job.run(1);
+  run_until(job, [&] { return job.tree.queued_bytes(Rank{1}, Rank{0}) >= 50'000; });
   job.tree.pause(Rank{1}, Rank{0});
   job.run_for(6s);
   const Failure* failure = job.failure(Rank{2}, CallId{0});
@@ -274,7 +302,7 @@ class ARankThatCloses : public testing::Test {
   // Rank 2's messages reach nobody from the moment when it has all parts of the others.
   ARankThatCloses() : job({.world_size = 4, .ranks_per_host = 4}, 5) {
     call_alltoall(job, kBytes);
-    while (job.tree.queued_bytes(leaver, Rank{0}) < kBytes) job.run(1);
+    run_until(job, [&] { return job.tree.queued_bytes(leaver, Rank{0}) >= kBytes; });
     job.tree.pause(leaver, Rank{0});
     // What the others need of it to send on: grants overtake its bytes.
     for (int i = 0; i < 200 && job.done(leaver, CallId{0}) == nullptr; ++i) {
