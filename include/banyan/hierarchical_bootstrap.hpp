@@ -303,9 +303,9 @@ class HierarchicalBootstrap {
 
   // parts[i] goes to rank i, and [i] of the result came from rank i. There must be one for each rank, this one
   // included; they may differ in size, and some or all may be empty (what MPI calls alltoallv is this too). Nothing is
-  // sent before all ranks have called it; then the bytes go between pairs, as those of send do, and behind them where
-  // 16 messages from one rank to another are under way: so don't leave many unreceived meanwhile. (All this holds for
-  // the scans and, with long vectors, for reduce_scatter, too.)
+  // sent before all ranks have called it; then the bytes go between pairs, as those of send do and among them: while a
+  // long message of send is not received, at most 15 more go from its rank to its target, these included. (All this
+  // holds for the scans and, with long vectors, for reduce_scatter, too.)
   template <typename Message, typename = detail::IfMessage<Message>>
   std::vector<Message> alltoall(const std::vector<Message>& parts, Timeout timeout = {}) {
     const auto views = detail::views_of(parts);
