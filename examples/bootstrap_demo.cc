@@ -108,6 +108,29 @@ bool allreduce_vectors(HierarchicalBootstrap& job) {
          std::vector<unsigned>(100, job.world_size() > 1 ? 3 : 1);
 }
 
+// Everyone has a text for everyone, that of the sum of the two.
+bool alltoall(HierarchicalBootstrap& job) {
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < job.world_size(); ++rank) texts.push_back(text_of(job.rank() + rank));
+  return job.alltoall(texts) == texts;
+}
+
+// Block i holds the number i from everyone.
+bool reduce_scatter(HierarchicalBootstrap& job) {
+  constexpr std::size_t kBlock = 10;
+  std::vector<long> numbers;
+  for (int rank = 0; rank < job.world_size(); ++rank) numbers.insert(numbers.end(), kBlock, rank);
+  return job.reduce_scatter(numbers, Reduction::sum) == std::vector<long>(kBlock, long{job.rank()} * job.world_size());
+}
+
+bool scan(HierarchicalBootstrap& job) {
+  const std::vector<long> mine{1, job.rank()};
+  const long rank = job.rank();
+  const std::vector<long> before{rank, rank * (rank - 1) / 2};
+  return job.scan(mine, Reduction::sum) == std::vector<long>{rank + 1, rank * (rank + 1) / 2} &&
+         job.exclusive_scan(mine, Reduction::sum) == (rank == 0 ? std::vector<long>() : before);
+}
+
 // Everyone sends to the right and receives from the left.
 bool ring(HierarchicalBootstrap& job) {
   const int ranks = job.world_size();
@@ -267,6 +290,9 @@ Results run(Options options) {
   measure("scatter", {[&] { return scatter(*job, 0); }, [&] { return scatter(*job, last); }});
   measure("reduce", {[&] { return reduce(*job, 0); }, [&] { return reduce(*job, last); }});
   measure("allreduce", {[&] { return allreduce_numbers(*job); }, [&] { return allreduce_vectors(*job); }});
+  measure("alltoall", {[&] { return alltoall(*job); }});
+  measure("reduce_scatter", {[&] { return reduce_scatter(*job); }});
+  measure("scan", {[&] { return scan(*job); }});
   measure("barrier", {[&] { return job->barrier(), true; }});
   measure("send/recv, ring", {[&] { return ring(*job); }});
   measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});

@@ -24,12 +24,12 @@
 // the same kind of machine. One message, one contribution to a collective and all that an allgather brings may have 4
 // GiB each; beyond that the call fails with ErrorCode::too_large.
 //
-// Arguments: a root, target, source or other rank that is not in 0 .. world size - 1, a number of parts that is not the
-// number of ranks, and a negative timeout throw Error (misuse) and change nothing.
+// Arguments: a root, target, source or other rank that is not in 0 .. world size - 1, a number of parts or counts that
+// is not the number of ranks, and a negative timeout throw Error (misuse) and change nothing.
 //
-// Collective operations (broadcast to allreduce below) are called by every rank in the same order, with the same root
-// and, for reductions, the same count, type and Reduction; else all ranks fail with ErrorCode::mismatch, and what()
-// names both calls. Any number may be in flight. send and recv pair by (source, target, tag), in order.
+// Collective operations (broadcast to exclusive_scan below) are called by every rank in the same order, with the same
+// root and, for reductions, the same count, type and Reduction; else all ranks fail with ErrorCode::mismatch, and
+// what() names both calls. Any number may be in flight. send and recv pair by (source, target, tag), in order.
 //
 // Deadlines: the last argument of an operation is how long it may take: any std::chrono duration, Timeout::none(), or
 // by default Options::call_timeout (5 minutes). start() has Options::start_timeout (30 s). A collective that timed out
@@ -127,20 +127,25 @@ struct Call {
     probe_any,
     connect,
     split,
-    group
+    group,
+    alltoall,
+    reduce_scatter,
+    scan,
+    exclusive_scan
   };
   Kind kind;
   Timeout timeout;
   int rank = -1;  // root, target, source or peer
   MessageView message = {};
-  const std::vector<MessageView>* parts = nullptr;  // scatter
+  const std::vector<MessageView>* parts = nullptr;  // scatter, alltoall
   std::uint32_t tag = 0;
   Reduction reduction = {};
   ElementType element = {};
   std::size_t count = 0;
   int color = -1;  // split
   int key = 0;
-  const std::vector<int>* ranks = nullptr;  // group
+  const std::vector<int>* ranks = nullptr;           // group
+  const std::vector<std::size_t>* counts = nullptr;  // reduce_scatter by counts
 };
 
 // What `convert` makes of the handle, as a future.
@@ -306,6 +311,23 @@ class HierarchicalBootstrap {
     return begin({Kind::scatter, timeout, root, {}, &parts});
   }
 
+  // parts[i] goes to rank i, and [i] of the result came from rank i. There must be one for each rank, this one
+  // included; they may differ in size, and some or all may be empty (what MPI calls alltoallv is this too). Nothing is
+  // sent before all ranks have called it; then the bytes go between pairs, as those of send do. (All this holds for the
+  // scans and, with long vectors, for reduce_scatter, too.)
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::vector<Message> alltoall(const std::vector<Message>& parts, Timeout timeout = {}) {
+    const auto views = detail::views_of(parts);
+    return run({Kind::alltoall, timeout, -1, {}, &views}).template messages<Message>();
+  }
+  template <typename Message, typename = detail::IfMessage<Message>>
+  std::future<std::vector<Message>> alltoall_async(const std::vector<Message>& parts, Timeout timeout = {}) {
+    return future_messages<Message>(begin_alltoall(detail::views_of(parts), timeout));
+  }
+  Handle begin_alltoall(const std::vector<MessageView>& parts, Timeout timeout = {}) {
+    return begin({Kind::alltoall, timeout, -1, {}, &parts});
+  }
+
   // Returns when every rank has called it.
   void barrier(Timeout timeout = {}) { run({Kind::barrier, timeout}); }
   std::future<void> barrier_async(Timeout timeout = {}) { return future_done(begin_barrier(timeout)); }
@@ -395,6 +417,76 @@ class HierarchicalBootstrap {
   template <typename Element>
   Handle begin_allreduce(const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
     return begin(reduction_call(Kind::allreduce, -1, elements, count, reduction, timeout));
+  }
+
+  // The vectors are divided into one block for each rank, in the order of ranks; each gets its own block of the result.
+  // All blocks have the same size, so the number of elements must be a multiple of the number of ranks (else misuse).
+  // Every run gives the same bits, but not always those of allreduce: elements of short vectors (less than 4 KiB for
+  // each rank) are combined in its order, of longer ones in the order of ranks. For these a rank holds as many bytes
+  // as two of the vectors for a while.
+  template <typename Element>
+  std::vector<Element> reduce_scatter(const std::vector<Element>& elements, Reduction reduction, Timeout timeout = {}) {
+    return run(reduction_call(Kind::reduce_scatter, -1, elements.data(), elements.size(), reduction, timeout))
+        .template elements<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> reduce_scatter_async(const std::vector<Element>& elements, Reduction reduction,
+                                                         Timeout timeout = {}) {
+    return future_elements<Element>(begin_reduce_scatter(elements.data(), elements.size(), reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_reduce_scatter(const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
+    return begin(reduction_call(Kind::reduce_scatter, -1, elements, count, reduction, timeout));
+  }
+  // The same with blocks of any size: counts[i] elements for rank i, which may be none. There is one for each rank,
+  // they add up to the number of elements (else misuse), and all ranks give the same ones (else ErrorCode::mismatch).
+  template <typename Element>
+  std::vector<Element> reduce_scatter(const std::vector<Element>& elements, const std::vector<std::size_t>& counts,
+                                      Reduction reduction, Timeout timeout = {}) {
+    return run(scatter_call(elements.data(), elements.size(), counts, reduction, timeout)).template elements<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> reduce_scatter_async(const std::vector<Element>& elements,
+                                                         const std::vector<std::size_t>& counts, Reduction reduction,
+                                                         Timeout timeout = {}) {
+    return future_elements<Element>(begin_reduce_scatter(elements.data(), elements.size(), counts, reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_reduce_scatter(const Element* elements, std::size_t count, const std::vector<std::size_t>& counts,
+                              Reduction reduction, Timeout timeout = {}) {
+    return begin(scatter_call(elements, count, counts, reduction, timeout));
+  }
+
+  // What the vectors of ranks 0 to this one give, combined in the order of ranks; every run gives the same bits.
+  template <typename Element>
+  std::vector<Element> scan(const std::vector<Element>& elements, Reduction reduction, Timeout timeout = {}) {
+    return run(reduction_call(Kind::scan, -1, elements.data(), elements.size(), reduction, timeout))
+        .template elements<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> scan_async(const std::vector<Element>& elements, Reduction reduction,
+                                               Timeout timeout = {}) {
+    return future_elements<Element>(begin_scan(elements.data(), elements.size(), reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_scan(const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
+    return begin(reduction_call(Kind::scan, -1, elements, count, reduction, timeout));
+  }
+
+  // The same without this one: of ranks 0 to the one before. At rank 0, which has none before it, an empty vector.
+  template <typename Element>
+  std::vector<Element> exclusive_scan(const std::vector<Element>& elements, Reduction reduction, Timeout timeout = {}) {
+    return run(reduction_call(Kind::exclusive_scan, -1, elements.data(), elements.size(), reduction, timeout))
+        .template elements<Element>();
+  }
+  template <typename Element>
+  std::future<std::vector<Element>> exclusive_scan_async(const std::vector<Element>& elements, Reduction reduction,
+                                                         Timeout timeout = {}) {
+    return future_elements<Element>(begin_exclusive_scan(elements.data(), elements.size(), reduction, timeout));
+  }
+  template <typename Element>
+  Handle begin_exclusive_scan(const Element* elements, std::size_t count, Reduction reduction, Timeout timeout = {}) {
+    return begin(reduction_call(Kind::exclusive_scan, -1, elements, count, reduction, timeout));
   }
 
   // ---- Messages between two ranks -----------------------------------------------------------------------------------
@@ -516,6 +608,17 @@ class HierarchicalBootstrap {
     return future_value<Value>(begin_scatter(root, detail::value_views_of(values), timeout));
   }
 
+  // values[i] goes to rank i; one comes from each rank.
+  template <typename Value>
+  std::vector<Value> alltoall_value(const std::vector<Value>& values, Timeout timeout = {}) {
+    const auto views = detail::value_views_of(values);
+    return run({Kind::alltoall, timeout, -1, {}, &views}).template values<Value>();
+  }
+  template <typename Value>
+  std::future<std::vector<Value>> alltoall_value_async(const std::vector<Value>& values, Timeout timeout = {}) {
+    return future_values<Value>(begin_alltoall(detail::value_views_of(values), timeout));
+  }
+
   template <typename Value>
   void send_value(int target, const Value& value, std::uint32_t tag = 0, Timeout timeout = {}) {
     send(target, MessageView::of(value), tag, timeout);
@@ -572,6 +675,13 @@ class HierarchicalBootstrap {
     return {kind,    timeout, root,      {elements, count * sizeof(Element)},
             nullptr, 0,       reduction, detail::element_type<Element>(),
             count};
+  }
+  template <typename Element>
+  static detail::Call scatter_call(const Element* elements, std::size_t count, const std::vector<std::size_t>& counts,
+                                   Reduction reduction, Timeout timeout) {
+    detail::Call call = reduction_call(Kind::reduce_scatter, -1, elements, count, reduction, timeout);
+    call.counts = &counts;
+    return call;
   }
   static std::future<void> future_done(const Handle& handle) {
     return detail::future_of(handle, [](const Handle& done) { done.wait(); });

@@ -45,8 +45,9 @@ class MessageView {
   std::size_t size_ = 0;
 };
 
-// How reduce and allreduce combine elements. The bitwise ones are for integers only. Integers wrap around; the
-// order of combination is fixed by the tree, so that all ranks get identical bits.
+// How reduce, allreduce, reduce_scatter and the scans combine elements. The bitwise ones are for integers only.
+// Integers wrap around; the order of combination is fixed by the tree or by the ranks, so that all ranks, and all runs,
+// get identical bits.
 enum class Reduction : std::uint8_t { sum = 1, min, max, product, bit_and, bit_or, bit_xor };
 
 enum class ElementType : std::uint8_t {

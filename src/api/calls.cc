@@ -1,16 +1,39 @@
 #include "api/calls.hh"
 
+#include <optional>
+
 namespace banyan::api {
 namespace {
 
 using Kind = detail::Call::Kind;
 
-static_assert(static_cast<int>(Kind::allreduce) == static_cast<int>(wire::CollectiveKind::allreduce));
 static_assert(static_cast<int>(Reduction::bit_xor) == static_cast<int>(wire::Reduction::bit_xor));
 static_assert(static_cast<int>(ElementType::float64) == static_cast<int>(wire::ElementType::float64));
 
-wire::CollectiveKind kind_of(Kind kind) {
-  return kind == Kind::split ? wire::CollectiveKind::split : static_cast<wire::CollectiveKind>(kind);
+// None: it is no collective.
+std::optional<wire::CollectiveKind> collective_kind(Kind kind) {
+  switch (kind) {
+    case Kind::barrier: return wire::CollectiveKind::barrier;
+    case Kind::broadcast: return wire::CollectiveKind::broadcast;
+    case Kind::allgather: return wire::CollectiveKind::allgather;
+    case Kind::gather: return wire::CollectiveKind::gather;
+    case Kind::scatter: return wire::CollectiveKind::scatter;
+    case Kind::reduce: return wire::CollectiveKind::reduce;
+    case Kind::allreduce: return wire::CollectiveKind::allreduce;
+    case Kind::alltoall: return wire::CollectiveKind::alltoall;
+    case Kind::reduce_scatter: return wire::CollectiveKind::reduce_scatter;
+    case Kind::scan: return wire::CollectiveKind::scan;
+    case Kind::exclusive_scan: return wire::CollectiveKind::exclusive_scan;
+    case Kind::split: return wire::CollectiveKind::split;
+    case Kind::group:
+    case Kind::send:
+    case Kind::recv:
+    case Kind::recv_any:
+    case Kind::probe:
+    case Kind::probe_any:
+    case Kind::connect: break;
+  }
+  return std::nullopt;
 }
 
 Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message.data(), message.size())); }
@@ -22,12 +45,12 @@ Payload wish_of(const detail::Call& split) {
   return Payload(std::move(writer).finish());
 }
 
-node::Collective collective(const detail::Call& call, int self, const Group* group) {
+node::Collective collective(wire::CollectiveKind kind, const detail::Call& call, int self, const Group* group) {
   node::Collective collective;
   if (group != nullptr) collective.communicator = group->id();
-  collective.call.kind = kind_of(call.kind);
+  collective.call.kind = kind;
   if (role_of(call.kind) != nullptr) collective.call.root = static_cast<Rank>(call.rank);
-  if (call.kind == Kind::reduce || call.kind == Kind::allreduce) {
+  if (wire::is_reduction(kind)) {
     collective.call.reduction = static_cast<wire::Reduction>(call.reduction);
     collective.call.element = static_cast<wire::ElementType>(call.element);
     collective.call.count = call.count;
@@ -35,9 +58,10 @@ node::Collective collective(const detail::Call& call, int self, const Group* gro
   const bool only_root_gives = call.kind == Kind::broadcast || call.kind == Kind::scatter;
   if (only_root_gives && (group == nullptr ? self : group->rank()) != call.rank) return collective;
   collective.contribution = call.kind == Kind::split ? wish_of(call) : copy_of(call.message);
-  if (call.kind == Kind::scatter) {
+  if (call.parts != nullptr) {
     for (const MessageView& part : *call.parts) collective.parts.push_back(copy_of(part));
   }
+  if (call.counts != nullptr) collective.counts.assign(call.counts->begin(), call.counts->end());
   return collective;
 }
 
@@ -51,10 +75,10 @@ const char* name_of(Kind kind) {
   if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
   if (kind == Kind::group) return "group";
-  return wire::to_string(kind_of(kind));
+  return wire::to_string(*collective_kind(kind));
 }
 
-bool is_collective(Kind kind) { return kind < Kind::send || kind == Kind::split; }
+bool is_collective(Kind kind) { return collective_kind(kind).has_value(); }
 
 const char* role_of(Kind kind) {
   switch (kind) {
@@ -69,6 +93,10 @@ const char* role_of(Kind kind) {
     case Kind::barrier:
     case Kind::allgather:
     case Kind::allreduce:
+    case Kind::alltoall:
+    case Kind::reduce_scatter:
+    case Kind::scan:
+    case Kind::exclusive_scan:
     case Kind::recv_any:
     case Kind::probe_any:
     case Kind::split:
@@ -102,7 +130,7 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
     for (const int rank : *call.ranks) make.ranks.push_back(static_cast<Rank>(rank));
     made.operation = std::move(make);
   } else {
-    made.operation = collective(call, self, group);
+    made.operation = collective(*collective_kind(call.kind), call, self, group);
   }
   return made;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,7 @@ void exchange_messages(HierarchicalBootstrap& job) {
   EXPECT_EQ(job.allgather(mine), all);
   EXPECT_EQ(job.gather(root, mine), rank == root ? all : std::vector<Message>());
   EXPECT_EQ(job.scatter(root, rank == root ? all : std::vector<Message>()), mine);
+  EXPECT_EQ(job.alltoall(all), std::vector<Message>(kRanks, mine));
   job.send((rank + 1) % kRanks, mine, 7);
   EXPECT_EQ(job.recv<Message>((rank + kRanks - 1) % kRanks, 7), made_of<Message>((rank + kRanks - 1) % kRanks));
 }
@@ -157,6 +159,7 @@ TEST(Operations, carry_values) {
     EXPECT_EQ(job.allgather_value(mine), all);
     EXPECT_EQ(job.gather_value(1, mine), job.rank() == 1 ? all : std::vector<Card>());
     EXPECT_EQ(job.scatter_value(0, all), mine);
+    EXPECT_EQ(job.alltoall_value(std::vector<int>(kRanks, job.rank())), (std::vector<int>{0, 1, 2, 3, 4}));
     job.send_value(job.rank(), mine);  // to itself
     EXPECT_EQ(job.recv_value<Card>(job.rank()), mine);
     EXPECT_EQ(job.allgather_value(job.rank() % 2 == 0), (std::vector<bool>{true, false, true, false, true}));
@@ -188,6 +191,34 @@ TEST(Operations, reduce_elements_of_every_type) {
   });
 }
 
+TEST(Operations, reduce_over_the_ranks_up_to_each) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const int rank = job.rank();
+    const std::vector<double> mine{1.0, 0.5 * rank};
+    EXPECT_EQ(job.scan(mine, Reduction::sum), (std::vector<double>{rank + 1.0, rank * (rank + 1) * 0.25}));
+    EXPECT_EQ(job.exclusive_scan(mine, Reduction::sum),
+              rank == 0 ? std::vector<double>() : (std::vector<double>{1.0 * rank, rank * (rank - 1) * 0.25}));
+  });
+}
+
+TEST(Operations, reduce_and_give_each_rank_a_block) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const auto rank = static_cast<std::size_t>(job.rank());
+    // Few elements, which go over the tree, and many.
+    for (const std::size_t each : {std::size_t{1}, std::size_t{3000}}) {
+      std::vector<std::uint64_t> elements;
+      for (std::size_t i = 0; i < kRanks * each; ++i) elements.push_back(i / each);
+      EXPECT_EQ(job.reduce_scatter(elements, Reduction::sum), std::vector<std::uint64_t>(each, rank * kRanks));
+      const std::vector<std::size_t> counts{0, each, each * 3, each - 1, 1};
+      const auto end = [&](std::size_t ranks) {
+        return elements.begin() + std::accumulate(counts.begin(), counts.begin() + static_cast<int>(ranks), 0L);
+      };
+      EXPECT_EQ(job.reduce_scatter(elements, counts, Reduction::max),
+                std::vector<std::uint64_t>(end(rank), end(rank + 1)));
+    }
+  });
+}
+
 TEST(Futures, many_operations_may_be_in_flight) {
   run_job(kRanks, [](HierarchicalBootstrap& job) {
     const int rank = job.rank();
@@ -202,6 +233,12 @@ TEST(Futures, many_operations_may_be_in_flight) {
     auto received = job.recv_async((rank + 1) % kRanks);
     auto sent = job.send_async((rank + kRanks - 1) % kRanks, mine);
     auto cards = job.allgather_value_async(rank);
+    auto swapped = job.alltoall_async(std::vector<std::string>(kRanks, mine));
+    auto values = job.alltoall_value_async(std::vector<int>(kRanks, rank));
+    auto block = job.reduce_scatter_async(std::vector<int>(kRanks, rank), Reduction::min);
+    auto counted = job.reduce_scatter_async(std::vector<int>{rank, 7}, {0, 0, 2, 0, 0}, Reduction::max);
+    auto below = job.scan_async(std::vector<int>{rank}, Reduction::max);
+    auto before = job.exclusive_scan_async(std::vector<int>{rank}, Reduction::max);
 
     EXPECT_EQ(cards.get(), (std::vector<int>{0, 1, 2, 3, 4}));
     EXPECT_EQ(gathered.get(), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
@@ -211,6 +248,12 @@ TEST(Futures, many_operations_may_be_in_flight) {
     EXPECT_EQ(part.get(), "part");
     EXPECT_EQ(sum.get(), std::vector<int>{5});
     EXPECT_EQ(at_two.get(), rank == 2 ? std::vector<int>{4} : std::vector<int>());
+    EXPECT_EQ(swapped.get(), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
+    EXPECT_EQ(values.get(), (std::vector<int>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(block.get(), std::vector<int>{0});
+    EXPECT_EQ(counted.get(), rank == 2 ? (std::vector<int>{4, 7}) : std::vector<int>());
+    EXPECT_EQ(below.get(), std::vector<int>{rank});
+    EXPECT_EQ(before.get(), rank == 0 ? std::vector<int>() : std::vector<int>{rank - 1});
     EXPECT_NO_THROW(sent.get());
     EXPECT_EQ(received.get(), std::to_string((rank + 1) % kRanks));
   });

@@ -11,6 +11,7 @@
 #include "api/configure.hh"
 #include "base/limits.hh"
 #include "driver/asio/host_identity.hh"
+#include "node/collective_blocks.hh"
 #include "wire/table.hh"
 
 namespace banyan::api {
@@ -150,9 +151,8 @@ void Job::expect_started(const char* caller) const {
 }
 
 void Job::expect_rank(const char* caller, const char* role, int rank, const Group* group) const {
-  const int size = group == nullptr ? options_.world_size : group->size();
-  if (rank >= 0 && rank < size) return;
-  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, size - 1));
+  if (rank >= 0 && rank < size_of(group)) return;
+  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, size_of(group) - 1));
 }
 
 const wire::Table& Job::table(const char* caller) const {
@@ -184,12 +184,11 @@ void Job::expect_callable(const detail::Call& call, const Group* group) const {
   if (group != nullptr && group->closed)
     refuse(fmt::format("{}() was called after close() of this communicator", name));
   if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank, group);
-  const int self = group == nullptr ? options_.rank : group->rank();
-  const int size = group == nullptr ? options_.world_size : group->size();
-  if (call.kind == detail::Call::Kind::scatter && call.rank == self &&
-      call.parts->size() != static_cast<std::size_t>(size)) {
-    refuse(fmt::format("scatter(): the root gives {} parts to {} ranks: it must give one to each", call.parts->size(),
-                       size));
+  const bool scatters = call.kind == detail::Call::Kind::scatter && call.rank == rank_in(group);
+  if ((scatters || call.kind == detail::Call::Kind::alltoall) &&
+      call.parts->size() != static_cast<std::size_t>(size_of(group))) {
+    refuse(fmt::format("{}(): {} gives {} parts to {} ranks: it must give one to each", name,
+                       scatters ? "the root" : "this rank", call.parts->size(), size_of(group)));
   }
   if (call.kind == detail::Call::Kind::split && call.color < kNoColor)
     refuse(fmt::format("split(): color is {}, and may be 0 or more, or kNoColor", call.color));
@@ -205,14 +204,23 @@ void Job::expect_callable(const detail::Call& call, const Group* group) const {
   if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
 }
 
+void Job::expect_sensible(const node::Collective& collective, const Group* group) const {
+  const wire::CallSignature& call = collective.call;
+  const auto ranks = static_cast<std::uint32_t>(size_of(group));
+  if (!call.valid(ranks)) {
+    throw_misuse(*speaker_, ErrorPhase::running,
+                 call.to_string() + " does not exist: bitwise reductions are for integers");
+  }
+  if (call.kind != wire::CollectiveKind::reduce_scatter) return;
+  if (const auto obstacle = node::obstacle_to_blocks(call, collective.counts, ranks))
+    throw_misuse(*speaker_, ErrorPhase::running, call.to_string() + " " + *obstacle);
+}
+
 Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& group) {
   expect_callable(call, group.get());
   node::Call made = node_call(call, options_.rank, group.get());
-  const auto* collective = std::get_if<node::Collective>(&made.operation);
-  if (collective != nullptr && !collective->call.valid(static_cast<std::uint32_t>(options_.world_size))) {
-    throw_misuse(*speaker_, ErrorPhase::running,
-                 collective->call.to_string() + " does not exist: bitwise reductions are for integers");
-  }
+  if (const auto* collective = std::get_if<node::Collective>(&made.operation))
+    expect_sensible(*collective, group.get());
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
   return {rank_->submit(std::move(made)), speaker_, nullptr, group};

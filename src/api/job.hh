@@ -88,7 +88,11 @@ class Job {
   void expect_own_process(const char* caller) const;
   void expect_rank(const char* caller, const char* role, int rank, const Group* group) const;
   [[noreturn]] void refuse(const std::string& text) const;
+  int rank_in(const Group* group) const { return group == nullptr ? options_.rank : group->rank(); }
+  int size_of(const Group* group) const { return group == nullptr ? options_.world_size : group->size(); }
 
+  // Throws Error (misuse) for reductions that can't be.
+  void expect_sensible(const node::Collective& collective, const Group* group) const;
   void take_leave();
   node::Statistics snapshot() const;
 

@@ -65,6 +65,21 @@ TEST(Misuse, arguments_out_of_range_are_refused_and_the_job_goes_on) {
     if (job.rank() == 0) {
       expect_misuse("3 parts to 2 ranks", [&] { job.scatter(0, std::vector<std::string>(3)); });
     }
+    expect_misuse("alltoall(): this rank gives 1 parts to 2 ranks", [&] { job.alltoall(std::vector<std::string>(1)); });
+    const std::vector<int> three(3, 1);
+    expect_misuse("blocks of one size", [&] { job.reduce_scatter(three, Reduction::sum); });
+    expect_misuse("3 counts for 2 ranks", [&] { job.reduce_scatter(three, {1, 1, 1}, Reduction::sum); });
+    expect_misuse("don't add up", [&] { job.reduce_scatter(three, {1, 1}, Reduction::sum); });
+    EXPECT_EQ(job.allreduce(1, Reduction::sum), 2);
+  });
+}
+
+TEST(Misuse, counts_that_differ_from_rank_to_rank_are_a_mismatch) {
+  run_job(2, [](HierarchicalBootstrap& job) {
+    const std::vector<std::size_t> counts =
+        job.rank() == 0 ? std::vector<std::size_t>{1, 2} : std::vector<std::size_t>{2, 1};
+    expect_error(ErrorCode::mismatch, "reduce_scatter(sum, int32 x 3, blocks by counts",
+                 [&] { job.reduce_scatter(std::vector<int>(3), counts, Reduction::sum); });
     EXPECT_EQ(job.allreduce(1, Reduction::sum), 2);
   });
 }

@@ -24,6 +24,8 @@ enum class Canary : std::uint8_t {
   way_lost_unnoticed,      // what went over a direct link that has ended is not sent again
   member_leaves_at_once,   // a rank that closes takes leave of those above it in a communicator, not waiting for others
   enclosure_forgotten,     // the last rank of a host is not given what the others share
+  exchange_misplaced,      // an alltoall takes all parts for those of the last rank
+  scan_round_skipped,      // a scan leaves out every other round
 };
 
 #ifdef BANYAN_CANARIES

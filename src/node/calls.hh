@@ -31,11 +31,17 @@ inline constexpr std::int32_t kNoColor = -1;
 //   id 8,
 //                                                           then the job's rank of each member 4, by their new ranks;
 //                                                           empty for kNoColor
+//   alltoall   `parts` holds world-size payloads            result: one payload per rank, by rank: what it had for this
+//   reduce_scatter  contribution: count elements            result: this rank's block of the vector
+//   scan       contribution: count elements                 result: the vector of ranks 0 to this one
+//   exclusive_scan  contribution: count elements            result: of ranks 0 to the one before; at rank 0 empty
 struct Collective {
   CommunicatorId communicator = kWorld;
   wire::CallSignature call;
   Payload contribution;
-  std::vector<Payload> parts;  // scatter's root only
+  std::vector<Payload> parts;  // scatter's root, and alltoall
+  // reduce_scatter: how many elements each rank gets, in the order of ranks; empty: all the same.
+  std::vector<std::uint64_t> counts = {};
 };
 
 struct Send {

@@ -4,21 +4,37 @@
 
 #include "base/assert.hh"
 #include "node/collective_broadcast.hh"
+#include "node/collective_exchange.hh"
 #include "node/collective_gather.hh"
 #include "node/collective_reduction.hh"
+#include "node/collective_scan.hh"
 #include "node/collective_scatter.hh"
 
 namespace banyan::node {
 
 using wire::CollectiveKind;
 
+void CollectiveAlgorithm::on_exchange_failed(Failure failure) {
+  failure.text = head_.call.to_string() + ": " + failure.text;
+  failure_ = std::move(failure);
+}
+
+Failure CollectiveAlgorithm::unfit(Rank from, std::uint64_t bytes, std::uint64_t due) const {
+  const Rank giver = topology().job_rank(from);
+  return {FailureCode::mismatch, Phase::running, RankSet::single(giver), topology().table().host(giver),
+          "rank " + std::to_string(raw(giver)) + " gave " + std::to_string(bytes) + " bytes to " +
+              head_.call.to_string() + " where rank " + std::to_string(raw(topology().job_rank(self()))) +
+              " was to get " + std::to_string(due)};
+}
+
 std::uint64_t eager_bytes(CollectiveKind kind, std::uint32_t world_size) {
   const bool many_to_one = kind == CollectiveKind::gather || wire::gathers_for_all(kind) ||
-                           kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce;
+                           kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce ||
+                           kind == CollectiveKind::reduce_scatter;
   return many_to_one ? std::min(kEagerCollectiveBytes, kEagerManyToOneBytes / world_size) : kEagerCollectiveBytes;
 }
 
-std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, CollectivePeers& /*peers*/,
+std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, CollectivePeers& peers,
                                                     const wire::Collective& head) {
   switch (head.call.kind) {
     case CollectiveKind::barrier: return std::make_unique<BarrierAlgorithm>(links, head);
@@ -29,6 +45,13 @@ std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, Coll
     case CollectiveKind::scatter: return std::make_unique<ScatterAlgorithm>(links, head);
     case CollectiveKind::reduce:
     case CollectiveKind::allreduce: return std::make_unique<ReductionAlgorithm>(links, head);
+    case CollectiveKind::alltoall: return std::make_unique<AlltoallAlgorithm>(links, peers, head);
+    case CollectiveKind::reduce_scatter:
+      if (scatters_over_tree(head.call, links.world_size()))
+        return std::make_unique<TreeReduceScatterAlgorithm>(links, head);
+      return std::make_unique<ReduceScatterAlgorithm>(links, peers, head);
+    case CollectiveKind::scan:
+    case CollectiveKind::exclusive_scan: return std::make_unique<ScanAlgorithm>(links, peers, head);
   }
   BANYAN_ASSERT(!"a call that CallSignature::valid() does not admit");
   return nullptr;

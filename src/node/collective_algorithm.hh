@@ -41,7 +41,7 @@ class CollectiveAlgorithm {
   // the operation.
   virtual void on_received(Rank /*from*/, Payload /*bytes*/) {}
   virtual void on_sent(Rank /*to*/) {}
-  void on_exchange_failed(Failure failure) { failure_ = std::move(failure); }
+  void on_exchange_failed(Failure failure);
   // Whether it exchanges bytes between pairs at all.
   virtual bool uses_messages() const { return false; }
   // Bytes from a neighbour. False: they break the protocol.
@@ -63,6 +63,8 @@ class CollectiveAlgorithm {
   // kNoLink: `target` has left, or is this rank.
   LinkId hop_to(Rank target) const { return target == self() ? kNoLink : topology().next_hop(target); }
   bool has_go() const { return has_go_; }
+  // `from` has sent bytes that can't belong to this call.
+  Failure unfit(Rank from, std::uint64_t bytes, std::uint64_t due) const;
 
   CollectiveLinks& links_;
   wire::Collective head_;

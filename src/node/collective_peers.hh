@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "node/message_requests.hh"
+#include "node/topology.hh"
 
 namespace banyan::node {
 
@@ -19,16 +20,18 @@ class CollectivePeers {
     bool receives = false;
   };
 
-  // `requests` outlives this object.
-  CollectivePeers(CommunicatorId id, MessageRequests& requests) : id_(id), requests_(requests) {}
+  // Both outlive this object. Ranks are numbered as in `topology`.
+  CollectivePeers(CommunicatorId id, const Topology& topology, MessageRequests& requests)
+      : id_(id), topology_(topology), requests_(requests) {}
 
   // The n-th message of one rank to another for one operation is taken by the n-th receive there. The algorithm hears
   // of each by on_sent() (the other rank has it) or on_received(), never before these return.
   void send(Sequence operation, Rank to, Payload bytes) {
-    exchanges_.emplace(requests_.send(to, tag_of(operation), std::move(bytes)), Exchange{operation, to, false});
+    exchanges_.emplace(requests_.send(topology_.job_rank(to), tag_of(operation), std::move(bytes)),
+                       Exchange{operation, to, false});
   }
   void receive(Sequence operation, Rank from) {
-    exchanges_.emplace(requests_.receive(from, tag_of(operation)), Exchange{operation, from, true});
+    exchanges_.emplace(requests_.receive(topology_.job_rank(from), tag_of(operation)), Exchange{operation, from, true});
   }
 
   // What a message that is done was for; none: for an operation that is over.
@@ -65,6 +68,7 @@ class CollectivePeers {
   }
 
   CommunicatorId id_;
+  const Topology& topology_;
   MessageRequests& requests_;
   std::map<CallId, Exchange> exchanges_;
 };

@@ -132,9 +132,14 @@ bool ReductionAlgorithm::on_result(LinkId from, const wire::Collective& head, co
 }
 
 void ReductionAlgorithm::finish(Payload result) {
-  result_ = std::move(result);
+  result_ = own_part(std::move(result));
   result_stream_ = {};
   done_ = true;
+}
+
+void TreeReduceScatterAlgorithm::start(Collective call) {
+  blocks_ = Blocks(call.call, call.counts, links_.world_size());
+  ReductionAlgorithm::start(std::move(call));
 }
 
 }  // namespace banyan::node

@@ -70,6 +70,15 @@ TEST(CollectivesFailures, kind_root_type_operation_and_count_all_count) {
       {allreduce(Reduction::sum, ElementType::int32, eight),
        allreduce(Reduction::sum, ElementType::int32, Payload::copy("1234"))},
       {gather(Rank{1}, eight), scatter(Rank{0}, std::vector<Payload>(4))},
+      {alltoall(std::vector<Payload>(4, eight)), allgather(eight)},
+      {scan(CollectiveKind::scan, Reduction::sum, ElementType::int32, eight),
+       scan(CollectiveKind::exclusive_scan, Reduction::sum, ElementType::int32, eight)},
+      {reduce_scatter(Reduction::sum, ElementType::int8, eight),
+       reduce_scatter(Reduction::sum, ElementType::int8, pattern(1, 400'000))},
+      {reduce_scatter(Reduction::sum, ElementType::int8, eight),
+       reduce_scatter(Reduction::sum, ElementType::int8, eight, {8, 0, 0, 0})},
+      {reduce_scatter(Reduction::sum, ElementType::int8, pattern(1, 400'000), {399'999, 0, 0, 1}),
+       reduce_scatter(Reduction::sum, ElementType::int8, pattern(1, 400'000), {399'999, 0, 1, 0})},
   };
   for (const auto& [some, others] : pairs) {
     CollectivesJob job({.world_size = 4, .ranks_per_host = 2, .fan_out = 2}, 1);
@@ -160,7 +169,7 @@ TEST(CollectivesFailures, mismatches_among_many_operations_harm_no_other) {
 
 Collective any_call(std::uint64_t seed, Rank rank, std::uint32_t world_size) {
   Random random(seed);
-  const auto kind = random.below(7);
+  const auto kind = random.below(10);
   const Rank root{static_cast<std::uint32_t>(random.below(world_size))};
   const Payload bytes = pattern(seed, 8 * (random.below(8) == 0 ? 20'000 : random.below(600)));
   switch (kind) {
@@ -170,6 +179,13 @@ Collective any_call(std::uint64_t seed, Rank rank, std::uint32_t world_size) {
     case 3: return gather(root, bytes);
     case 4: return scatter(root, rank == root ? std::vector<Payload>(world_size, bytes) : std::vector<Payload>{});
     case 5: return reduce(root, Reduction::sum, ElementType::uint64, bytes);
+    case 6: return alltoall(std::vector<Payload>(world_size, bytes));
+    case 7: return scan(CollectiveKind::scan, Reduction::product, ElementType::uint64, bytes);
+    case 8: {
+      std::vector<std::uint64_t> counts(world_size, 0);
+      counts[raw(root)] = bytes.size();
+      return reduce_scatter(Reduction::sum, ElementType::uint8, bytes, std::move(counts));
+    }
     default: return allreduce(Reduction::min, ElementType::int8, bytes);
   }
 }

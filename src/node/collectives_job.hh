@@ -67,6 +67,21 @@ inline Collective allreduce(Reduction reduction, ElementType element, Payload ve
   return reduce(kNoRank, reduction, element, std::move(vector));
 }
 
+inline Collective alltoall(std::vector<Payload> parts) {
+  return collective({.kind = CollectiveKind::alltoall}, {}, std::move(parts));
+}
+inline Collective scan(CollectiveKind kind, Reduction reduction, ElementType element, Payload vector) {
+  const std::uint64_t count = vector.size() / wire::element_bytes(element);
+  return collective({kind, reduction, element, kNoRank, count}, std::move(vector));
+}
+inline Collective reduce_scatter(Reduction reduction, ElementType element, Payload vector,
+                                 std::vector<std::uint64_t> counts = {}) {
+  Collective made = scan(CollectiveKind::reduce_scatter, reduction, element, std::move(vector));
+  made.call.blocks = wire::blocks_of(counts);
+  made.counts = std::move(counts);
+  return made;
+}
+
 class CollectivesJob {
  public:
   CollectivesJob(const FormedShape& shape, std::uint64_t seed) : tree(shape, seed) {

@@ -422,6 +422,7 @@ TEST(CollectivesFuzz, damaged_frames_never_do_more_than_end_a_link) {
     Random random(seed);
     std::vector<std::pair<wire::Collective, Payload>> seen;
     const auto deliver = [&](Rank to, LinkId from, const wire::Frame& frame) {
+      if (frame.kind != wire::Kind::collective) return job.deliver(to, from, frame);
       auto body = values_of<std::uint8_t>(frame.body);
       if (random.below(6) == 0)
         body[random.below(std::min<std::size_t>(body.size(), 120))] = static_cast<std::uint8_t>(random.next());
@@ -434,18 +435,28 @@ TEST(CollectivesFuzz, damaged_frames_never_do_more_than_end_a_link) {
         const auto& [head, tail] = seen[random.below(seen.size())];
         job.at(to).on_frame(job.now, from, head, tail);
       }
+      job.operations(to).settle(job.now);
       return true;
     };
     for (int step = 0; step < 20; ++step) {
       const Payload bytes = pattern(seed, random.below(10) == 0 ? 150'000 : 4 * random.below(300));
       const Rank root{static_cast<std::uint32_t>(random.below(9))};
-      const std::vector<Collective> choices = {barrier(),
-                                               broadcast(root, bytes),
-                                               allgather(bytes),
-                                               gather(root, bytes),
-                                               scatter(root, std::vector<Payload>(9, bytes)),
-                                               reduce(root, Reduction::sum, ElementType::int16, bytes),
-                                               allreduce(Reduction::max, ElementType::float32, bytes)};
+      const auto all_to = [&](Rank rank) {
+        std::vector<std::uint64_t> counts(9, 0);
+        counts[raw(rank)] = bytes.size();
+        return counts;
+      };
+      const std::vector<Collective> choices = {
+          barrier(),
+          broadcast(root, bytes),
+          allgather(bytes),
+          gather(root, bytes),
+          scatter(root, std::vector<Payload>(9, bytes)),
+          reduce(root, Reduction::sum, ElementType::int16, bytes),
+          allreduce(Reduction::max, ElementType::float32, bytes),
+          alltoall(std::vector<Payload>(9, bytes)),
+          reduce_scatter(Reduction::sum, ElementType::uint8, bytes, all_to(root)),
+          scan(CollectiveKind::exclusive_scan, Reduction::min, ElementType::int32, bytes)};
       job.call_all(choices[random.below(choices.size())], 10s);
       job.tree.run(deliver, random.below(40));
     }

@@ -38,6 +38,16 @@ class Program {
         return reduce(plan.root, plan.reduction, ElementType::uint32, vector(step, raw(rank)));
       case CollectiveKind::allreduce: return allreduce(plan.reduction, ElementType::uint32, vector(step, raw(rank)));
       case CollectiveKind::split: break;  // subcommunicators_test.cc
+      case CollectiveKind::alltoall: {
+        std::vector<Payload> parts;
+        for (std::uint32_t to = 0; to < world_size_; ++to) parts.push_back(part(step, raw(rank), to));
+        return alltoall(std::move(parts));
+      }
+      case CollectiveKind::reduce_scatter:
+        return reduce_scatter(plan.reduction, ElementType::uint32, vector(step, raw(rank)), plan.counts);
+      case CollectiveKind::scan:
+      case CollectiveKind::exclusive_scan:
+        return scan(plan.kind, plan.reduction, ElementType::uint32, vector(step, raw(rank)));
     }
     return {};
   }
@@ -56,6 +66,15 @@ class Program {
       case CollectiveKind::reduce: return payload && *payload == (rank == plan.root ? reduced(step) : Payload{});
       case CollectiveKind::allreduce: return payload && *payload == reduced(step);
       case CollectiveKind::split: break;
+      case CollectiveKind::alltoall: {
+        std::vector<Payload> expected;
+        for (std::uint32_t from = 0; from < world_size_; ++from) expected.push_back(part(step, from, raw(rank)));
+        return parts && parts_of(*parts) == expected;
+      }
+      case CollectiveKind::reduce_scatter: return payload && *payload == own_block(step, rank);
+      case CollectiveKind::scan: return payload && *payload == reduced(step, raw(rank) + 1);
+      case CollectiveKind::exclusive_scan:
+        return payload && *payload == (rank == kRootRank ? Payload{} : reduced(step, raw(rank)));
     }
     return false;
   }
@@ -66,14 +85,30 @@ class Program {
     Rank root;
     Reduction reduction;
     std::size_t elements;
+    std::vector<std::uint64_t> counts;  // reduce_scatter, sometimes
   };
 
   Plan plan_of(std::size_t step) const {
     Random random(seed_ * 1000 + step);
-    const auto kind = static_cast<CollectiveKind>(random.between(1, 7));
+    const auto kind = static_cast<CollectiveKind>(random.between(1, 11));
     const Rank root{static_cast<std::uint32_t>(random.below(world_size_))};
     const auto reduction = static_cast<Reduction>(random.between(1, 7));
-    return {kind, root, reduction, size(random) / sizeof(std::uint32_t)};
+    Plan plan{kind, root, reduction, size(random) / sizeof(std::uint32_t), {}};
+    if (kind == CollectiveKind::reduce_scatter && random.below(2) == 0) {
+      plan.counts = random_counts(random, plan.elements);
+    } else if (kind == CollectiveKind::reduce_scatter) {
+      plan.elements -= plan.elements % world_size_;
+    }
+    return plan;
+  }
+  std::vector<std::uint64_t> random_counts(Random& random, std::uint64_t elements) const {
+    std::vector<std::uint64_t> counts(world_size_, 0);
+    for (std::uint64_t left = elements; left > 0;) {
+      const std::uint64_t some = random.between(1, left);
+      counts[random.below(world_size_)] += some;
+      left -= some;
+    }
+    return counts;
   }
   // Mostly small, zero among them; sometimes just around the limits, or far above.
   std::size_t size(Random& random) const {
@@ -98,10 +133,24 @@ class Program {
   Payload vector(std::size_t step, std::uint32_t rank) const {
     return pattern(seed_ + step * 5003 + rank, plan_of(step).elements * sizeof(std::uint32_t));
   }
-  Payload reduced(std::size_t step) const {
+  // What `from` has for `to` in an alltoall.
+  Payload part(std::size_t step, std::uint32_t from, std::uint32_t to) const {
+    return bytes(step, (from + 1) * world_size_ + to);
+  }
+  Payload own_block(std::size_t step, Rank rank) const {
+    const Plan plan = plan_of(step);
+    std::vector<std::uint64_t> counts = plan.counts;
+    if (counts.empty()) counts.assign(world_size_, plan.elements / world_size_);
+    const auto own = counts.begin() + static_cast<std::ptrdiff_t>(raw(rank));
+    const std::uint64_t begin = std::accumulate(counts.begin(), own, std::uint64_t{0});
+    return reduced(step).part(begin * sizeof(std::uint32_t), *own * sizeof(std::uint32_t));
+  }
+  Payload reduced(std::size_t step) const { return reduced(step, world_size_); }
+  // Of so many ranks, from 0 on.
+  Payload reduced(std::size_t step, std::uint32_t ranks) const {
     const Plan plan = plan_of(step);
     auto all = values_of<std::uint32_t>(vector(step, 0));
-    for (std::uint32_t rank = 1; rank < world_size_; ++rank) {
+    for (std::uint32_t rank = 1; rank < ranks; ++rank) {
       const auto one = values_of<std::uint32_t>(vector(step, rank));
       for (std::size_t i = 0; i < all.size(); ++i) all[i] = combined(plan.reduction, all[i], one[i]);
     }
@@ -358,6 +407,16 @@ TEST(Collectives, a_job_of_one_rank_needs_nobody) {
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, scatter(me, {large}))), large);
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, reduce(me, Reduction::sum, ElementType::uint8, large))), large);
   EXPECT_EQ(*job.result<Payload>(me, job.call(me, allreduce(Reduction::sum, ElementType::uint8, large))), large);
+  EXPECT_EQ(parts_of(*job.result<Parts>(me, job.call(me, alltoall({large})))), std::vector{large});
+  for (const Payload& vector : {large, Payload::copy("short"), Payload{}}) {
+    EXPECT_EQ(*job.result<Payload>(me, job.call(me, reduce_scatter(Reduction::sum, ElementType::uint8, vector))),
+              vector);
+  }
+  const auto scanned = [&](CollectiveKind kind) {
+    return *job.result<Payload>(me, job.call(me, scan(kind, Reduction::sum, ElementType::uint8, large)));
+  };
+  EXPECT_EQ(scanned(CollectiveKind::scan), large);
+  EXPECT_EQ(scanned(CollectiveKind::exclusive_scan), Payload{});
   EXPECT_EQ(job.operations_kept(), 0u);
 }
 
@@ -375,13 +434,21 @@ TEST(Collectives, misuse_is_answered_at_once_and_uses_up_no_place_in_the_order) 
   short_vector.call.count = 3;
   expect_misuse(short_vector, "was given 8 bytes instead of 12");
   expect_misuse(allreduce(Reduction::bit_and, ElementType::float32, Payload::copy("1234")), "does not exist");
+  expect_misuse(alltoall({Payload{}}), "alltoall() was given 1 parts for 4 ranks");
+  const auto scatter_ten = [](std::vector<std::uint64_t> counts) {
+    return reduce_scatter(Reduction::sum, ElementType::uint8, Payload::copy("0123456789"), std::move(counts));
+  };
+  expect_misuse(scatter_ten({}), "reduce_scatter(sum, uint8 x 10) can't give 4 ranks blocks of one size");
+  expect_misuse(scatter_ten({10}), "was given 1 counts for 4 ranks");
+  expect_misuse(scatter_ten({1, 2, 3, 5}), "was given counts that don't add up to its elements");
+  expect_misuse(scatter_ten({UINT64_MAX, 11, 0, 0}), "was given counts that don't add up to its elements");
   Collective elsewhere = barrier();
   elsewhere.communicator = CommunicatorId{9};
   expect_misuse(elsewhere, "there is no communicator 9");
   EXPECT_EQ(job.run(), 0u);
   job.call_all(barrier());
   job.run();
-  EXPECT_NE(job.result<Payload>(Rank{1}, CallId{5}), nullptr);
+  EXPECT_NE(job.result<Payload>(Rank{1}, CallId{10}), nullptr);
 }
 
 TEST(Collectives, votes_run_ahead_of_the_bytes_by_one_window_of_operations_at_most) {

@@ -4,6 +4,7 @@
 
 #include "base/assert.hh"
 #include "base/canary.hh"
+#include "node/collective_blocks.hh"
 
 namespace banyan::node {
 namespace {
@@ -20,11 +21,12 @@ Communicator::Communicator(CommunicatorId id, const Topology& topology, MessageR
       effects_(effects),
       limits_(limits),
       links_(topology, effects, member_links),
-      peers_(id, requests),
+      peers_(id, topology, requests),
       child_voted_(topology.children().size(), 0) {}
 
 void Communicator::call(Time now, CallId id, Collective collective, Time deadline) {
   if (closed_) return effects_.complete(id, *closed_);
+  collective.call.blocks = wire::blocks_of(collective.counts);
   if (auto misuse = misuse_of(collective)) return effects_.complete(id, *std::move(misuse));
   const Index index = called_++;
   if (broken_ && index >= broken_->from) return effects_.complete(id, broken_->failure);
@@ -55,8 +57,12 @@ std::optional<Failure> Communicator::misuse_of(const Collective& collective) con
     return misuse(call.to_string() + " was given " + std::to_string(collective.contribution.size()) +
                   " bytes instead of " + std::to_string(vector_bytes));
   }
+  if (call.kind == wire::CollectiveKind::reduce_scatter) {
+    const auto obstacle = obstacle_to_blocks(call, collective.counts, topology_.world_size());
+    if (obstacle) return misuse(call.to_string() + " " + *obstacle);
+  }
   const bool scatters = call.kind == wire::CollectiveKind::scatter && call.root == topology_.self();
-  if (scatters && collective.parts.size() != topology_.world_size()) {
+  if ((scatters || call.kind == wire::CollectiveKind::alltoall) && collective.parts.size() != topology_.world_size()) {
     return misuse(call.to_string() + " was given " + std::to_string(collective.parts.size()) + " parts for " +
                   std::to_string(topology_.world_size()) + " ranks");
   }

@@ -1140,6 +1140,39 @@ TEST(Ending, a_rank_that_owes_bytes_stays_until_they_have_left) {
 }
 
 // A call is done when its bytes are in line; the program closes then, and lets go of the engine.
+node::Collective alltoall(std::size_t ranks, std::size_t bytes) {
+  return {kWorld,
+          {.kind = wire::CollectiveKind::alltoall},
+          {},
+          std::vector<Payload>(ranks, Payload::copy(std::string(bytes, 'a')))};
+}
+
+TEST(Ending, a_rank_stays_until_what_it_exchanges_with_others_is_where_it_belongs) {
+  for_seeds(20, [](std::uint64_t seed, Random& random) {
+    Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, seed);
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed());
+    const std::size_t leaver = leaf_of(job);
+    const std::size_t bytes = random.below(2) == 0 ? 100 : 100'000;
+    std::vector<CallId> calls(job.size());
+    for (std::size_t i = 1; i < job.size(); ++i) calls[i] = job.call(i, alltoall(6, bytes));
+    job.run_for(milliseconds(50));
+    job.call(leaver, node::Close{});
+    job.run_for(milliseconds(500));
+    EXPECT_FALSE(job[leaver].closed);
+    calls[0] = job.call(0, alltoall(6, bytes));
+    job.run_for(seconds(1));
+    EXPECT_TRUE(job[leaver].closed);
+    for (std::size_t i = 0; i < job.size(); ++i) {
+      const node::Completion* result = job.result(i, calls[i]);
+      ASSERT_NE(result, nullptr) << i;
+      ASSERT_TRUE(std::holds_alternative<node::Parts>(result->result)) << i;
+      EXPECT_EQ(std::get<node::Parts>(result->result)[leaver].size(), bytes);
+    }
+    job.expect_no_faults();
+  });
+}
+
 TEST(Ending, what_calls_have_queued_leaves_before_close_is_done) {
   for_seeds(20, [](std::uint64_t seed, Random&) {
     Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, seed);
@@ -1163,19 +1196,19 @@ TEST(Ending, what_calls_have_queued_leaves_before_close_is_done) {
   });
 }
 
-TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
+void expect_a_leaver_named(const node::Collective& collective) {
   Job job({.world_size = 6, .ranks_per_host = 1, .fan_out = 2, .tcp_only = true}, 3);
   job.start_all();
   ASSERT_TRUE(job.run_until_formed());
   const std::size_t leaver = leaf_of(job);
-  job.call(leaver, gather_at_root(300'000), seconds(100));
+  job.call(leaver, collective, seconds(100));
   job.run_for(milliseconds(50));
   job.call(leaver, node::Close{}, seconds(2));
   job.run_for(seconds(3));
   EXPECT_TRUE(job[leaver].closed);
   for (std::size_t i = 0; i < job.size(); ++i) {
     if (i == leaver) continue;
-    const CallId call = job.call(i, gather_at_root(300'000), seconds(100));
+    const CallId call = job.call(i, collective, seconds(100));
     job.run_for(milliseconds(100));
     const node::Completion* result = job.result(i, call);
     ASSERT_NE(result, nullptr) << i;
@@ -1183,6 +1216,11 @@ TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
     EXPECT_EQ(std::get<Failure>(result->result).ranks, RankSet::single(job[leaver].config.rank));
   }
   job.expect_no_faults();
+}
+
+TEST(Ending, a_rank_that_leaves_though_it_owes_bytes_is_named) {
+  expect_a_leaver_named(gather_at_root(300'000));
+  expect_a_leaver_named(alltoall(6, 100));
 }
 
 // --- links that are full ------------------------------------------------------------------------------------------

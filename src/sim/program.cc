@@ -1,6 +1,7 @@
 #include "sim/program.hh"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -17,6 +18,8 @@ namespace {
 // Few tags, so that several messages of one flow are under way.
 constexpr std::uint32_t kTags = 3;
 constexpr std::uint32_t kMessagesPerOperation = 6;
+// Exchanges between all pairs of more ranks would take most of a swarm's time.
+constexpr std::uint32_t kMostRanksInPairs = 64;
 // Beyond the numbers of all other operations.
 constexpr std::uint32_t kFirstOfSplits = 1'000'000;
 
@@ -30,12 +33,23 @@ Payload element_bytes(std::uint32_t value) {
   return Payload::copy(text);
 }
 
+// first, first + step, ...: elements begin to end of that.
+Payload numbers(std::uint32_t first, std::uint32_t step, std::uint64_t begin, std::uint64_t end) {
+  std::vector<std::uint32_t> all;
+  for (std::uint64_t i = begin; i < end; ++i) all.push_back(first + static_cast<std::uint32_t>(i) * step);
+  return Payload(Slice::adopt(std::move(all)));
+}
+
 }  // namespace
 
 Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations)
     : seed_(seed), ranks_(ranks), plans_(ranks) {
   Random random(seed ^ 0x5eed);
+  Random exchanges(seed ^ 0xa2a);
+  const bool has_exchanges = exchanges.below(2) == 0;
   for (std::uint32_t id = 0; id < operations; ++id) {
+    if (has_exchanges && exchanges.below(2) == 0)
+      plan_exchange(exchanges, operations * (2 + kMessagesPerOperation) + 1 + id);
     const auto what = static_cast<What>(random.below(5));
     const auto root = static_cast<std::uint32_t>(random.below(ranks));
     if (what != What::send) {
@@ -72,9 +86,7 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
 
 // One of the whole job by two or three colors and none, in random order, and then calls in what comes of it.
 void Program::plan_split(Random& random, std::uint32_t id) {
-  const auto is_world_collective = [](const Step& step) {
-    return step.what < What::send || step.what == What::split || step.what == What::gather;
-  };
+  const auto is_world_collective = [](const Step& step) { return step.what < What::send || step.what >= What::split; };
   const Sequence sequence{static_cast<std::uint64_t>(std::ranges::count_if(plans_[0], is_world_collective))};
   const auto colors = static_cast<std::int32_t>(2 + random.below(2));
   std::map<std::int32_t, std::vector<std::pair<std::int32_t, std::uint32_t>>> of_color;
@@ -104,7 +116,7 @@ void Program::plan_calls_in(const std::vector<std::uint32_t>& group, Communicato
   for (std::uint32_t i = 0; i < size; ++i) {
     auto& plan = plans_[group[i]];
     const auto add = [&](What what, std::uint32_t id, std::uint32_t peer) {
-      plan.push_back({what, id, peer, 0, communicator, groups_.size() - 1});
+      plan.push_back({what, id, peer, 0, 0, communicator, groups_.size() - 1});
     };
     add(What::gather, first_id, size - 1);
     add(What::allgather, first_id + 1, 0);
@@ -134,6 +146,17 @@ void Program::plan_receives_from_any(Random& random, std::uint32_t id) {
   }
 }
 
+// Another collective of all ranks. Drawn apart, too.
+void Program::plan_exchange(Random& random, std::uint32_t id) {
+  using enum What;
+  const bool in_pairs = ranks_ <= kMostRanksInPairs;
+  const What what = std::array{scan, exclusive_scan, reduce_scatter, alltoall}[random.below(in_pairs ? 4 : 3)];
+  // Blocks of few elements go over the tree, others between pairs.
+  const auto elements =
+      static_cast<std::uint32_t>(in_pairs && random.below(2) == 0 ? random.between(1000, 1500) : random.below(20));
+  for (auto& plan : plans_) plan.push_back({what, id, 0, 0, elements});
+}
+
 // Mostly few bytes, none at times, and now and then more than one frame; of messages one in four is that long, so that
 // some are under way whenever a direct link comes or goes.
 Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const {
@@ -149,6 +172,45 @@ Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const
 }
 
 std::uint32_t Program::element(std::uint32_t id, std::uint32_t rank) const { return id * 7919 + rank * 104'729 + 1; }
+
+Payload Program::vector(std::uint32_t id, std::uint32_t rank, std::uint32_t elements) const {
+  return numbers(element(id, rank), id + 1, 0, elements);
+}
+
+Payload Program::sums(std::uint32_t id, std::uint32_t ranks, std::uint64_t begin, std::uint64_t end) const {
+  std::uint32_t first = 0;
+  for (std::uint32_t rank = 0; rank < ranks; ++rank) first += element(id, rank);
+  return numbers(first, (id + 1) * ranks, begin, end);
+}
+
+// Every other time blocks of one size; else rank 0 gets none and the last one twice as many as the others.
+std::vector<std::uint64_t> Program::counts(const Step& step) const {
+  if (step.id % 2 == 0) return {};
+  std::vector<std::uint64_t> counts(ranks_, step.elements);
+  counts.front() = 0;
+  counts.back() += step.elements;
+  return counts;
+}
+
+node::Collective Program::exchange(const Step& step, std::uint32_t rank) const {
+  node::Collective made;
+  if (step.what == What::alltoall) {
+    made.call.kind = wire::CollectiveKind::alltoall;
+    for (std::uint32_t to = 0; to < ranks_; ++to) made.parts.push_back(part_due(step, to, rank));
+    return made;
+  }
+  const bool scatters = step.what == What::reduce_scatter;
+  const std::uint32_t elements = step.elements * (scatters ? ranks_ : 1);
+  made.call = {.kind = scatters                  ? wire::CollectiveKind::reduce_scatter
+                       : step.what == What::scan ? wire::CollectiveKind::scan
+                                                 : wire::CollectiveKind::exclusive_scan,
+               .reduction = wire::Reduction::sum,
+               .element = wire::ElementType::uint32,
+               .count = elements};
+  made.contribution = vector(step.id, rank, elements);
+  if (scatters) made.counts = counts(step);
+  return made;
+}
 
 Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
   const Step& step = plans_[rank][index];
@@ -180,18 +242,37 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
     case What::receive: return node::Receive{Rank{step.peer}, tag_of(step.tag, step.communicator)};
     case What::receive_any: return node::Receive{kNoRank, step.tag};
     case What::dial: return node::Dial{Rank{step.peer}};
+    case What::alltoall:
+    case What::reduce_scatter:
+    case What::scan:
+    case What::exclusive_scan: return exchange(step, rank);
   }
   return node::Close{};
 }
 
-std::string Program::complaint_about_parts(const Step& step, const node::Parts* parts) const {
+std::string Program::complaint_about_parts(const Step& step, std::uint32_t rank, const node::Parts* parts) const {
   const std::vector<std::uint32_t> members = members_of(step);
-  if (parts == nullptr || parts->size() != members.size()) return ": gathered without a part for each rank";
+  if (parts == nullptr || parts->size() != members.size()) return ": no part for each rank";
   for (std::size_t i = 0; i < members.size(); ++i) {
-    if (!((*parts)[i] == bytes(step.id, members[i])))
-      return ": gathered other bytes of rank " + std::to_string(members[i]) + " than it gave";
+    if (!((*parts)[i] == part_due(step, rank, members[i])))
+      return ": other bytes of rank " + std::to_string(members[i]) + " than it gave";
   }
   return {};
+}
+
+Payload Program::part_due(const Step& step, std::uint32_t rank, std::uint32_t from) const {
+  return bytes(step.id, step.what == What::alltoall ? from * ranks_ + rank : from);
+}
+
+Payload Program::sums_due(const Step& step, std::uint32_t rank) const {
+  if (step.what == What::allreduce) return sums(step.id, ranks_, 0, 1);
+  if (step.what == What::scan) return sums(step.id, rank + 1, 0, step.elements);
+  if (step.what == What::exclusive_scan) return sums(step.id, rank, 0, rank == 0 ? 0 : step.elements);
+  std::vector<std::uint64_t> blocks = counts(step);
+  if (blocks.empty()) blocks.assign(ranks_, step.elements);
+  const auto own = blocks.begin() + rank;
+  const std::uint64_t begin = std::accumulate(blocks.begin(), own, std::uint64_t{0});
+  return sums(step.id, ranks_, begin, begin + *own);
 }
 
 std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) {
@@ -202,8 +283,8 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   const std::string where = "call " + std::to_string(index) + " of rank " + std::to_string(rank);
   const std::vector<std::uint32_t> members = members_of(step);
   const bool is_root = step.what == What::gather && members[step.peer] == rank;
-  if (step.what == What::allgather || is_root) {
-    const std::string wrong = complaint_about_parts(step, parts);
+  if (step.what == What::allgather || step.what == What::alltoall || is_root) {
+    const std::string wrong = complaint_about_parts(step, rank, parts);
     return wrong.empty() ? wrong : where + wrong;
   }
   if (step.what == What::gather)
@@ -222,11 +303,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
     if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";
     expected = bytes(step.id, raw(completion.source), true);
   }
-  if (step.what == What::allreduce) {
-    std::uint32_t sum = 0;
-    for (std::uint32_t other = 0; other < ranks_; ++other) sum += element(step.id, other);
-    expected = element_bytes(sum);
-  }
+  if (step.what == What::allreduce || step.elements > 0) expected = sums_due(step, rank);
   return *payload == expected ? std::string() : where + ": not the bytes that were due";
 }
 

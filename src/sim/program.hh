@@ -44,24 +44,38 @@ class Program {
     receive_any,
     dial,
     split,
-    gather
+    gather,
+    alltoall,
+    reduce_scatter,
+    scan,
+    exclusive_scan
   };
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
     std::uint32_t peer = 0;  // root, target, source or whom to dial
     std::uint32_t tag = 0;
+    std::uint32_t elements = 0;  // of a scan; of each rank's block in a reduce_scatter, on average
     CommunicatorId communicator = kWorld;
     std::size_t group = 0;  // its place in groups_
   };
   void plan_receives_from_any(Random& random, std::uint32_t id);
+  void plan_exchange(Random& random, std::uint32_t id);
   void plan_split(Random& random, std::uint32_t id);
   void plan_calls_in(const std::vector<std::uint32_t>& group, CommunicatorId communicator, std::uint32_t first_id);
   // The ranks of the job that a step concerns, by their number in its communicator.
   std::vector<std::uint32_t> members_of(const Step& step) const;
-  std::string complaint_about_parts(const Step& step, const node::Parts* parts) const;
+  std::string complaint_about_parts(const Step& step, std::uint32_t rank, const node::Parts* parts) const;
   Payload bytes(std::uint32_t id, std::uint32_t rank, bool message = false) const;
   std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
+  // Vectors: a rank's own, and what those of so many ranks add up to, from 0 on; elements begin to end.
+  Payload vector(std::uint32_t id, std::uint32_t rank, std::uint32_t elements) const;
+  Payload sums(std::uint32_t id, std::uint32_t ranks, std::uint64_t begin, std::uint64_t end) const;
+  std::vector<std::uint64_t> counts(const Step& step) const;
+  node::Collective exchange(const Step& step, std::uint32_t rank) const;
+  // What an operation with one part for each rank, or one vector, must yield.
+  Payload part_due(const Step& step, std::uint32_t rank, std::uint32_t from) const;
+  Payload sums_due(const Step& step, std::uint32_t rank) const;
 
   std::uint64_t seed_;
   std::uint32_t ranks_;

@@ -1,5 +1,10 @@
 #include "wire/collective.hh"
 
+#include <algorithm>
+#include <functional>
+
+#include "base/digest.hh"
+
 namespace banyan::wire {
 
 std::size_t element_bytes(ElementType type) {
@@ -29,8 +34,17 @@ const char* to_string(CollectiveKind kind) {
     case CollectiveKind::reduce: return "reduce";
     case CollectiveKind::allreduce: return "allreduce";
     case CollectiveKind::split: return "split";
+    case CollectiveKind::alltoall: return "alltoall";
+    case CollectiveKind::reduce_scatter: return "reduce_scatter";
+    case CollectiveKind::scan: return "scan";
+    case CollectiveKind::exclusive_scan: return "exclusive_scan";
   }
   return "unknown";
+}
+
+bool is_reduction(CollectiveKind kind) {
+  using enum CollectiveKind;
+  return kind == reduce || kind == allreduce || kind == reduce_scatter || kind == scan || kind == exclusive_scan;
 }
 
 const char* to_string(Reduction reduction) {
@@ -66,13 +80,11 @@ const char* to_string(ElementType type) {
 
 bool CallSignature::valid(std::uint32_t world_size) const {
   using enum CollectiveKind;
-  if (kind < barrier || (kind > allreduce && kind != split) || reduction > Reduction::bit_xor ||
-      element > ElementType::float64)
-    return false;
+  if (kind < barrier || kind > split || reduction > Reduction::bit_xor || element > ElementType::float64) return false;
   const bool rooted = kind == broadcast || kind == gather || kind == scatter || kind == reduce;
   if (rooted ? raw(root) >= world_size : root != kNoRank) return false;
-  if (kind != reduce && kind != allreduce)
-    return reduction == Reduction::none && element == ElementType::none && count == 0;
+  if (kind != reduce_scatter && blocks != 0) return false;
+  if (!is_reduction(kind)) return reduction == Reduction::none && element == ElementType::none && count == 0;
   const bool bitwise = reduction >= Reduction::bit_and;
   const bool floating = element == ElementType::float32 || element == ElementType::float64;
   return reduction != Reduction::none && element != ElementType::none && !(bitwise && floating) &&
@@ -82,12 +94,22 @@ bool CallSignature::valid(std::uint32_t world_size) const {
 std::string CallSignature::to_string() const {
   std::string text = wire::to_string(kind);
   text += "(";
-  if (kind == CollectiveKind::reduce || kind == CollectiveKind::allreduce) {
+  if (is_reduction(kind)) {
     text += std::string(wire::to_string(reduction)) + ", " + wire::to_string(element) + " x " + std::to_string(count);
     if (kind == CollectiveKind::reduce) text += ", ";
+    if (blocks != 0) text += ", blocks by counts with the digest " + std::to_string(blocks);
   }
   if (root != kNoRank) text += "root " + std::to_string(raw(root));
   return text + ")";
+}
+
+std::uint32_t blocks_of(const std::vector<std::uint64_t>& counts) {
+  if (std::ranges::adjacent_find(counts, std::ranges::not_equal_to()) == counts.end()) return 0;
+  Writer writer;
+  for (const std::uint64_t count : counts) writer.number(count);
+  const Digest digest = digest_of(Payload(std::move(writer).finish()));
+  Reader reader(digest);
+  return std::max(reader.number<std::uint32_t>(), std::uint32_t{1});
 }
 
 void Collective::write(Writer& writer) const {
@@ -104,7 +126,7 @@ void Collective::write(Writer& writer) const {
   writer.number(caller);
   writer.number(call.count);
   writer.number(about);
-  writer.number(std::uint32_t{0});
+  writer.number(call.blocks);
   writer.number(offset);
   writer.number(total);
 }
@@ -122,11 +144,12 @@ void Collective::read(Reader& reader) {
   caller = reader.number<Rank>();
   call.count = reader.number<std::uint64_t>();
   about = reader.number<Rank>();
-  const bool zero_too = reader.number<std::uint32_t>() == 0;
+  call.blocks = reader.number<std::uint32_t>();
   offset = reader.number<std::uint64_t>();
   total = reader.number<std::uint64_t>();
   deferred = flag == 1;
-  if (part < Part::vote || part > Part::missing || flag > 1 || !zero || !zero_too) reader.fail();
+  if (part < Part::vote || part > Part::missing || flag > 1 || !zero) reader.fail();
+  if (call.blocks != 0 && call.kind != CollectiveKind::reduce_scatter) reader.fail();
   if (total > kMaxMessageBytes || offset > total) reader.fail();
 }
 

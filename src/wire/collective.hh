@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "wire/frame.hh"
 
@@ -17,7 +18,11 @@ enum class CollectiveKind : std::uint8_t {
   scatter,
   reduce,
   allreduce,
-  split = 12,  // an allgather of what each rank wants (node/calls.hh)
+  alltoall,
+  reduce_scatter,
+  scan,
+  exclusive_scan,
+  split  // an allgather of what each rank wants (node/calls.hh)
 };
 enum class Reduction : std::uint8_t { none = 0, sum, min, max, product, bit_and, bit_or, bit_xor };
 enum class ElementType : std::uint8_t {
@@ -40,21 +45,29 @@ const char* to_string(CollectiveKind kind);
 constexpr bool gathers_for_all(CollectiveKind kind) {
   return kind == CollectiveKind::allgather || kind == CollectiveKind::split;
 }
+// Whether its calls combine vectors of elements.
+bool is_reduction(CollectiveKind kind);
 const char* to_string(Reduction reduction);
 const char* to_string(ElementType type);
 
-// What all ranks must agree on for one operation; 16 bytes.
+// What all ranks must agree on for one operation; 20 bytes.
 struct CallSignature {
   CollectiveKind kind{};
   Reduction reduction = Reduction::none;
   ElementType element = ElementType::none;
   Rank root = kNoRank;      // rooted operations only
   std::uint64_t count = 0;  // elements, reductions only
+  // A reduce_scatter's counts, as blocks_of() has them: which are too many to travel. 0: blocks of one size.
+  std::uint32_t blocks = 0;
 
   friend bool operator==(const CallSignature&, const CallSignature&) = default;
   bool valid(std::uint32_t world_size) const;
   std::string to_string() const;  // "reduce(sum, int32 x 10, root 3)"
 };
+
+// How many elements each rank gets, as one number: 0 if all get the same (or `counts` is empty, which means that), else
+// a digest of them, which is not 0.
+std::uint32_t blocks_of(const std::vector<std::uint64_t>& counts);
 
 // Which part of an operation a frame is. The values are the wire's: append only.
 enum class Part : std::uint8_t {

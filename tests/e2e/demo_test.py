@@ -11,7 +11,7 @@ import jobs
 FIELDS = ["ranks", "hosts", "depth", "ok", "cold_start_ms", "start_ms", "broadcast_ms", "allgather_ms", "barrier_ms",
           "send_recv_ms", "recv_any_ms", "connect_ms", "round_trip_routed_ms", "round_trip_direct_ms", "max_tree_links", "max_local_links"]
 OPERATIONS = ["start, cold", "start, second job", "broadcast", "allgather", "gather", "scatter", "reduce", "allreduce",
-              "barrier", "send/recv, ring", "send/recv, far pairs", "sendrecv, ring", "recv_any, all to one",
+              "alltoall", "reduce_scatter", "scan", "barrier", "send/recv, ring", "send/recv, far pairs", "sendrecv, ring", "recv_any, all to one",
               "round trip, routed", "connect", "round trip, direct"]
 
 
