@@ -192,6 +192,13 @@ void OutboundMessages::drop_unreachable(LinkId leaving) {
   ways_.erase(leaving);
 }
 
+void OutboundMessages::drop(Rank target) {
+  const auto at = flows_.find(target);
+  if (at == flows_.end()) return;
+  at->second =
+      Flow{.first = Sequence{raw(at->second.first) + at->second.in_flight.size()}, .in_flight = {}, .waiting = {}};
+}
+
 void OutboundMessages::clear() {
   flows_.clear();
   ways_.clear();
