@@ -22,6 +22,7 @@ enum class Canary : std::uint8_t {
   fragment_order_ignored,  // a part of a message is put before those that came first
   goodbye_ignored,         // a child that leaves in good order counts as lost
   way_lost_unnoticed,      // what went over a direct link that has ended is not sent again
+  waiter_forgotten,        // a value that comes is not told to those who wait for it
   enclosure_forgotten,     // the last rank of a host is not given what the others share
 };
 

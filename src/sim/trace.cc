@@ -22,6 +22,7 @@ struct OperationName {
   std::string operator()(const node::Receive& receive) const { return "recv from " + source_name(receive.source); }
   std::string operator()(const node::Probe& probe) const { return "probe of " + source_name(probe.source); }
   std::string operator()(const node::Dial& dial) const { return "connect to " + rank_name(raw(dial.peer)); }
+  std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + " in the store"; }
   std::string operator()(const node::Close&) const { return "close"; }
 };
 

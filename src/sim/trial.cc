@@ -19,8 +19,9 @@ using std::chrono::seconds;
 
 // Of each rank's start and of each call, once all ranks have set out; nothing that brief faults delay takes so long.
 constexpr Duration kDeadline = seconds(30);
-// Everything has ended after so many deadlines, whatever happened: start, calls, the verdict's linger, close.
-constexpr std::int64_t kDeadlinesInAll = 4;
+// Everything has ended after so many deadlines, whatever happened: start, calls, the last call, the verdict's linger,
+// close.
+constexpr std::int64_t kDeadlinesInAll = 5;
 constexpr std::int64_t kSlowness = 3;
 
 class Trial {
@@ -49,7 +50,8 @@ class Trial {
 
  private:
   struct RankState {
-    bool began = false;  // its program
+    bool began = false;     // its program
+    std::size_t begun = 0;  // of its calls
     std::size_t done = 0;
     std::size_t failed = 0;
     std::string first_failure;  // of a call
@@ -113,7 +115,10 @@ class Trial {
       if (!process.table) continue;
       RankState& rank = ranks_[i];
       if (!rank.began) begin_program(i);
-      if (!process.closing && rank.done + rank.failed == program_.calls(static_cast<std::uint32_t>(i))) {
+      if (process.closing || rank.done + rank.failed < rank.begun) continue;
+      if (rank.begun < program_.calls(static_cast<std::uint32_t>(i))) {
+        begin_calls(i, program_.calls(static_cast<std::uint32_t>(i)));
+      } else {
         cluster_.call(i, node::Close{}, deadline_);
       }
     }
@@ -126,7 +131,10 @@ class Trial {
   void begin_program(std::size_t i) {
     ranks_[i].began = true;
     check_table(i);
-    for (std::size_t k = 0; k < program_.calls(static_cast<std::uint32_t>(i)); ++k) {
+    begin_calls(i, program_.calls_at_once(static_cast<std::uint32_t>(i)));
+  }
+  void begin_calls(std::size_t i, std::size_t end) {
+    for (std::size_t k = std::exchange(ranks_[i].begun, end); k < end; ++k) {
       // Its completion may come before call() returns.
       beginning_ = std::pair(i, k);
       const CallId id = cluster_.call(i, program_.call(static_cast<std::uint32_t>(i), k), deadline_);
