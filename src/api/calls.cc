@@ -29,6 +29,21 @@ node::Collective collective(const detail::Call& call, int self) {
   return collective;
 }
 
+bool is_of_store(Kind kind) { return kind >= Kind::put; }
+
+node::StoreCall store_call(const detail::Call& call) {
+  const auto bytes_of = [](const MessageView& view) { return Slice::copy(Bytes(view.data(), view.size())); };
+  node::StoreCall made;
+  made.what = static_cast<node::StoreCall::What>(static_cast<int>(call.kind) - static_cast<int>(Kind::put));
+  made.key = call.key;
+  made.value = bytes_of(call.message);
+  if (call.expected != nullptr) made.expected = bytes_of(*call.expected);
+  made.delta = call.delta;
+  return made;
+}
+static_assert(static_cast<int>(Kind::remove) - static_cast<int>(Kind::put) ==
+              static_cast<int>(node::StoreCall::What::remove));
+
 }  // namespace
 
 const char* name_of(Kind kind) {
@@ -38,6 +53,12 @@ const char* name_of(Kind kind) {
   if (kind == Kind::probe) return "probe";
   if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
+  if (kind == Kind::put) return "put";
+  if (kind == Kind::get) return "get";
+  if (kind == Kind::find) return "find";
+  if (kind == Kind::add) return "add";
+  if (kind == Kind::compare_set) return "compare_set";
+  if (kind == Kind::remove) return "remove";
   return wire::to_string(static_cast<wire::CollectiveKind>(kind));
 }
 
@@ -57,7 +78,13 @@ const char* role_of(Kind kind) {
     case Kind::allgather:
     case Kind::allreduce:
     case Kind::recv_any:
-    case Kind::probe_any: break;
+    case Kind::probe_any:
+    case Kind::put:
+    case Kind::get:
+    case Kind::find:
+    case Kind::add:
+    case Kind::compare_set:
+    case Kind::remove: break;
   }
   return nullptr;
 }
@@ -76,6 +103,8 @@ node::Call node_call(const detail::Call& call, int self) {
     made.operation = node::Probe{kNoRank, call.tag};
   } else if (call.kind == Kind::connect) {
     made.operation = node::Dial{static_cast<Rank>(call.rank)};
+  } else if (is_of_store(call.kind)) {
+    made.operation = store_call(call);
   } else {
     made.operation = collective(call, self);
   }

@@ -205,6 +205,11 @@ Job::Begun Job::submit(const detail::Call& call) {
     throw_misuse(*speaker_, ErrorPhase::running,
                  collective->call.to_string() + " does not exist: bitwise reductions are for integers");
   }
+  if (const auto* stored = std::get_if<node::StoreCall>(&made.operation)) {
+    const auto failure = stored->misuse();
+    if (failure && failure->code == FailureCode::misuse) throw_misuse(*speaker_, ErrorPhase::running, failure->text);
+    if (failure) throw to_error(*failure, *speaker_);
+  }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
   return {rank_->submit(std::move(made)), speaker_, nullptr};
