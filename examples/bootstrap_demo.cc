@@ -159,6 +159,20 @@ bool many_to_one(HierarchicalBootstrap& job) {
   return is_text_of_everyone(job, texts);
 }
 
+// Everyone puts under its name and gets under its neighbour's, wherever the two are kept.
+bool put_and_get(HierarchicalBootstrap& job) {
+  const int right = (job.rank() + 1) % job.world_size();
+  job.put("text of " + std::to_string(job.rank()), text_of(job.rank()));
+  return job.get("text of " + std::to_string(right)) == text_of(right);
+}
+
+// Everyone draws a ticket; in the end so many are drawn.
+bool draw_tickets(HierarchicalBootstrap& job) {
+  const std::int64_t ticket = job.add("tickets", 1);
+  return ticket >= 1 && ticket <= job.world_size();
+}
+bool drew_all_tickets(HierarchicalBootstrap& job) { return job.get_value<std::int64_t>("tickets") == job.world_size(); }
+
 // First with last, second with last but one: messages that cross the whole tree. Tags tell them apart.
 bool far_pairs(HierarchicalBootstrap& job) {
   const int partner = job.world_size() - 1 - job.rank();
@@ -300,6 +314,10 @@ Results run(Options options) {
   measure("recv_any, all to one", {[&] { return many_to_one(*job); }});
   measure("split, allgather", {[&] { return split(*job); }});
   measure("barrier, half of all", {[&] { return barrier_of_some(*job); }});
+  measure("store put/get", {[&] { return put_and_get(*job); }});
+  measure("store add", {[&] { return draw_tickets(*job); }});
+  job->barrier();
+  results.rows.back().ok = drew_all_tickets(*job) && results.rows.back().ok;
   const std::vector<std::function<bool()>> round_trips(kRoundTrips, [&] { return round_trip(*job); });
   measure("round trip, routed", round_trips);
   measure("connect", {[&] { return connect_ends(*job); }});
@@ -354,6 +372,8 @@ void print_json(const Results& results) {
                                     {"barrier_ms", ms("barrier")},
                                     {"send_recv_ms", ms("send/recv, ring")},
                                     {"recv_any_ms", ms("recv_any, all to one")},
+                                    {"store_put_get_ms", ms("store put/get")},
+                                    {"store_add_ms", ms("store add")},
                                     {"connect_ms", ms("connect")},
                                     {"round_trip_routed_ms", ms("round trip, routed")},
                                     {"round_trip_direct_ms", ms("round trip, direct")},

@@ -51,8 +51,8 @@ class Handle {
 
   // The result. Each of these waits first if need be, and throws Error if the operation failed.
   // How many messages it brought: allgather, alltoall, and gather at the root bring one per rank; gather elsewhere
-  // none; every other operation one, which is empty where there is nothing to bring (barrier, send, reduce away from
-  // the root).
+  // none; find one or none, compare_set one or two; every other operation one, which is empty where there is nothing to
+  // bring (barrier, send, reduce away from the root).
   std::size_t message_count() const;
   std::size_t size(std::size_t index = 0) const;
   // Copies message `index` to `to`, which has room for size(index) bytes.

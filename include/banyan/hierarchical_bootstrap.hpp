@@ -9,6 +9,7 @@
 //   bootstrap->barrier();
 //   bootstrap->send(target_rank, message);
 //   auto answer = bootstrap->recv(source_rank);
+//   bootstrap->put("name", value);                       // any rank may then get("name")
 //
 // Order: init() once, start() once, operations in any number, then close() or the destructor. Ranks may come in any
 // order, rank 0 last included. Calls out of order throw Error (misuse) and change nothing.
@@ -108,6 +109,13 @@ struct MessageInfo {
   std::size_t bytes = 0;
 };
 
+// What a compare_set has done: whether it has set the key, and what is there now, if there is anything.
+template <typename Message>
+struct Exchanged {
+  bool set = false;
+  std::optional<Message> value;
+};
+
 namespace detail {
 
 // One operation as it goes to the library.
@@ -131,7 +139,13 @@ struct Call {
     alltoall,
     reduce_scatter,
     scan,
-    exclusive_scan
+    exclusive_scan,
+    put,
+    get,
+    find,
+    add,
+    compare_set,
+    remove
   };
   Kind kind;
   Timeout timeout;
@@ -142,10 +156,13 @@ struct Call {
   Reduction reduction = {};
   ElementType element = {};
   std::size_t count = 0;
-  int color = -1;  // split
-  int key = 0;
+  int color = -1;                                    // split
+  int order = 0;                                     // split: its key
   const std::vector<int>* ranks = nullptr;           // group
   const std::vector<std::size_t>* counts = nullptr;  // reduce_scatter by counts
+  std::string_view key = {};                         // of the store
+  const MessageView* expected = nullptr;             // compare_set; null: nothing may be there
+  std::int64_t delta = 0;                            // add
 };
 
 // What `convert` makes of the handle, as a future.
@@ -565,6 +582,95 @@ class HierarchicalBootstrap {
   std::future<void> connect_async(int peer, Timeout timeout = {}) { return future_done(begin_connect(peer, timeout)); }
   Handle begin_connect(int peer, Timeout timeout = {}) { return begin({Kind::connect, timeout, peer}); }
 
+  // ---- A store of keys and values
+  // ------------------------------------------------------------------------------------ Small things by name, for all
+  // ranks. Each key is kept by one of them, which follows from the key, so that no rank serves all others; it may be
+  // this one. What a rank keeps ends with its close(): where others still need it, meet in a barrier() before. A key
+  // has 1 byte to 1 KiB, a value at most 64 KiB (ErrorCode::too_large), and what one rank keeps Options::store_bytes
+  // (too_large, naming the keeper). An error names the key, its keeper and the host.
+  //
+  // The keeper carries out one operation after the other, and those of one rank on one key in the order of its calls.
+  // Any number may be begun: of one rank at one keeper 64 are under way, and besides 64 gets wait there for their key.
+  // They go as messages do: 16 sends to the keeper that it has no recv for hold them up. What times out may have been
+  // done all the same; what() says so.
+
+  // Replaces what was there. Returns when the keeper has it.
+  void put(std::string_view key, MessageView value, Timeout timeout = {}) {
+    run(store_call(Kind::put, key, timeout, value));
+  }
+  std::future<void> put_async(std::string_view key, MessageView value, Timeout timeout = {}) {
+    return future_done(begin_put(key, value, timeout));
+  }
+  Handle begin_put(std::string_view key, MessageView value, Timeout timeout = {}) {
+    return begin(store_call(Kind::put, key, timeout, value));
+  }
+
+  // The value of the key, as soon as there is one.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  Message get(std::string_view key, Timeout timeout = {}) {
+    return run(store_call(Kind::get, key, timeout)).template message<Message>();
+  }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<Message> get_async(std::string_view key, Timeout timeout = {}) {
+    return future_message<Message>(begin_get(key, timeout));
+  }
+  Handle begin_get(std::string_view key, Timeout timeout = {}) { return begin(store_call(Kind::get, key, timeout)); }
+
+  // The value of the key if there is one now. It is asked for at the keeper, but not waited for there.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::optional<Message> find(std::string_view key, Timeout timeout = {}) {
+    return value_at<Message>(run(store_call(Kind::find, key, timeout)), 0);
+  }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<std::optional<Message>> find_async(std::string_view key, Timeout timeout = {}) {
+    return detail::future_of(begin_find(key, timeout), [](const Handle& done) { return value_at<Message>(done, 0); });
+  }
+  // Brings one message, or none.
+  Handle begin_find(std::string_view key, Timeout timeout = {}) { return begin(store_call(Kind::find, key, timeout)); }
+
+  // Adds to the counter with this key, which starts at 0, and returns what it is then; it wraps around. What put or
+  // compare_set has put there is no counter (ErrorCode::mismatch). get and find see a counter as the 8 bytes of a
+  // std::int64_t.
+  std::int64_t add(std::string_view key, std::int64_t delta, Timeout timeout = {}) {
+    return run(store_call(Kind::add, key, timeout, {}, nullptr, delta)).value<std::int64_t>();
+  }
+  std::future<std::int64_t> add_async(std::string_view key, std::int64_t delta, Timeout timeout = {}) {
+    return future_value<std::int64_t>(begin_add(key, delta, timeout));
+  }
+  Handle begin_add(std::string_view key, std::int64_t delta, Timeout timeout = {}) {
+    return begin(store_call(Kind::add, key, timeout, {}, nullptr, delta));
+  }
+
+  // Puts `desired` if what is there is `expected`, byte for byte; std::nullopt: if nothing is there.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  Exchanged<Message> compare_set(std::string_view key, std::optional<MessageView> expected, MessageView desired,
+                                 Timeout timeout = {}) {
+    return exchanged<Message>(
+        run(store_call(Kind::compare_set, key, timeout, desired, expected ? &*expected : nullptr)));
+  }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<Exchanged<Message>> compare_set_async(std::string_view key, std::optional<MessageView> expected,
+                                                    MessageView desired, Timeout timeout = {}) {
+    return detail::future_of(begin_compare_set(key, expected, desired, timeout),
+                             [](const Handle& done) { return exchanged<Message>(done); });
+  }
+  // Brings a bool, whether it was set, and then the value that is there now, if there is one.
+  Handle begin_compare_set(std::string_view key, std::optional<MessageView> expected, MessageView desired,
+                           Timeout timeout = {}) {
+    return begin(store_call(Kind::compare_set, key, timeout, desired, expected ? &*expected : nullptr));
+  }
+
+  // Whether it was there.
+  bool remove(std::string_view key, Timeout timeout = {}) {
+    return run(store_call(Kind::remove, key, timeout)).value<bool>();
+  }
+  std::future<bool> remove_async(std::string_view key, Timeout timeout = {}) {
+    return future_value<bool>(begin_remove(key, timeout));
+  }
+  Handle begin_remove(std::string_view key, Timeout timeout = {}) {
+    return begin(store_call(Kind::remove, key, timeout));
+  }
+
   // ---- The same for values (trivially copyable objects) -------------------------------------------------------------
   // Their begin_ form is the one of the messages, with MessageView::of(value) and Handle::value().
 
@@ -636,6 +742,15 @@ class HierarchicalBootstrap {
     return future_value<Value>(begin_recv(source, tag, timeout));
   }
 
+  template <typename Value>
+  void put_value(std::string_view key, const Value& value, Timeout timeout = {}) {
+    put(key, MessageView::of(value), timeout);
+  }
+  template <typename Value>
+  Value get_value(std::string_view key, Timeout timeout = {}) {
+    return run(store_call(Kind::get, key, timeout)).template value<Value>();
+  }
+
  private:
   using Kind = detail::Call::Kind;
 
@@ -649,7 +764,7 @@ class HierarchicalBootstrap {
   static detail::Call split_call(int color, int key, Timeout timeout) {
     detail::Call call{Kind::split, timeout};
     call.color = color;
-    call.key = key;
+    call.order = key;
     return call;
   }
 
@@ -662,6 +777,24 @@ class HierarchicalBootstrap {
   static std::optional<MessageInfo> found_by(const Handle& done, std::uint32_t tag) {
     if (done.size() == 0) return std::nullopt;
     return MessageInfo{done.source(), tag, static_cast<std::size_t>(done.value<std::uint64_t>())};
+  }
+
+  static detail::Call store_call(Kind kind, std::string_view key, Timeout timeout, MessageView value = {},
+                                 const MessageView* expected = nullptr, std::int64_t delta = 0) {
+    detail::Call call{kind, timeout, -1, value};
+    call.key = key;
+    call.expected = expected;
+    call.delta = delta;
+    return call;
+  }
+  template <typename Message>
+  static std::optional<Message> value_at(const Handle& done, std::size_t index) {
+    if (done.message_count() <= index) return std::nullopt;
+    return done.message<Message>(index);
+  }
+  template <typename Message>
+  static Exchanged<Message> exchanged(const Handle& done) {
+    return {done.value<bool>(0), value_at<Message>(done, 1)};
   }
 
   // Only the root's message is looked at, so only the root's is copied.

@@ -126,6 +126,9 @@ struct Options {
   // ---- Memory. BANYAN_UNEXPECTED_BYTES: what other ranks may have sent before this one asked for it; senders wait
   // when it is used up. In the environment "4194304", "4M", "4 MiB", "512k"; at least 32,768.
   std::size_t unexpected_bytes = std::size_t{4} * 1024 * 1024;
+  // BANYAN_STORE_BYTES: keys and values that this rank keeps for the store, each with 256 bytes on top; beyond it put,
+  // add and compare_set fail. At least 131,072.
+  std::size_t store_bytes = std::size_t{16} * 1024 * 1024;
 
   // ---- Direct links. Messages between ranks that are no neighbours in the tree are passed on by others until they are
   // worth a connection of their own.

@@ -31,7 +31,13 @@ std::optional<wire::CollectiveKind> collective_kind(Kind kind) {
     case Kind::recv_any:
     case Kind::probe:
     case Kind::probe_any:
-    case Kind::connect: break;
+    case Kind::connect:
+    case Kind::put:
+    case Kind::get:
+    case Kind::find:
+    case Kind::add:
+    case Kind::compare_set:
+    case Kind::remove: break;
   }
   return std::nullopt;
 }
@@ -41,7 +47,7 @@ Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message
 Payload wish_of(const detail::Call& split) {
   Writer writer;
   writer.number(static_cast<std::int32_t>(split.color));
-  writer.number(static_cast<std::int32_t>(split.key));
+  writer.number(static_cast<std::int32_t>(split.order));
   return Payload(std::move(writer).finish());
 }
 
@@ -65,6 +71,21 @@ node::Collective collective(wire::CollectiveKind kind, const detail::Call& call,
   return collective;
 }
 
+bool is_of_store(Kind kind) { return kind >= Kind::put; }
+
+node::StoreCall store_call(const detail::Call& call) {
+  const auto bytes_of = [](const MessageView& view) { return Slice::copy(Bytes(view.data(), view.size())); };
+  node::StoreCall made;
+  made.what = static_cast<node::StoreCall::What>(static_cast<int>(call.kind) - static_cast<int>(Kind::put));
+  made.key = call.key;
+  made.value = bytes_of(call.message);
+  if (call.expected != nullptr) made.expected = bytes_of(*call.expected);
+  made.delta = call.delta;
+  return made;
+}
+static_assert(static_cast<int>(Kind::remove) - static_cast<int>(Kind::put) ==
+              static_cast<int>(node::StoreCall::What::remove));
+
 }  // namespace
 
 const char* name_of(Kind kind) {
@@ -75,6 +96,12 @@ const char* name_of(Kind kind) {
   if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
   if (kind == Kind::group) return "group";
+  if (kind == Kind::put) return "put";
+  if (kind == Kind::get) return "get";
+  if (kind == Kind::find) return "find";
+  if (kind == Kind::add) return "add";
+  if (kind == Kind::compare_set) return "compare_set";
+  if (kind == Kind::remove) return "remove";
   return wire::to_string(*collective_kind(kind));
 }
 
@@ -100,7 +127,13 @@ const char* role_of(Kind kind) {
     case Kind::recv_any:
     case Kind::probe_any:
     case Kind::split:
-    case Kind::group: break;
+    case Kind::group:
+    case Kind::put:
+    case Kind::get:
+    case Kind::find:
+    case Kind::add:
+    case Kind::compare_set:
+    case Kind::remove: break;
   }
   return nullptr;
 }
@@ -129,6 +162,8 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
     node::MakeCommunicator make{id, {}};
     for (const int rank : *call.ranks) make.ranks.push_back(static_cast<Rank>(rank));
     made.operation = std::move(make);
+  } else if (is_of_store(call.kind)) {
+    made.operation = store_call(call);
   } else {
     made.operation = collective(*collective_kind(call.kind), call, self, group);
   }

@@ -30,6 +30,7 @@ node::Config config_of(const Options& options) {
   config.start_timeout = duration_of(options.start_timeout, defaults.start_timeout);
   config.close_timeout = duration_of(options.close_timeout, defaults.close_timeout);
   config.limits.unexpected_bytes = options.unexpected_bytes;
+  config.limits.store_bytes = options.store_bytes;
   config.limits.direct_links = static_cast<std::uint32_t>(options.direct_links);
   config.limits.direct_bytes = options.direct_bytes;
   config.limits.direct_messages = static_cast<std::uint32_t>(options.direct_messages);

@@ -90,6 +90,7 @@ void read_process(const Environment& environment, Options& options) {
   read(environment, "BANYAN_CALL_TIMEOUT", options.call_timeout);
   read(environment, "BANYAN_CLOSE_TIMEOUT", options.close_timeout);
   read(environment, "BANYAN_UNEXPECTED_BYTES", options.unexpected_bytes);
+  read(environment, "BANYAN_STORE_BYTES", options.store_bytes);
   read(environment, "BANYAN_DIRECT_LINKS", options.direct_links, 0, kMostDirectLinks);
   read(environment, "BANYAN_DIRECT_BYTES", options.direct_bytes);
   read(environment, "BANYAN_DIRECT_MESSAGES", options.direct_messages, 1, kMaxInt);

@@ -90,6 +90,7 @@ TEST(FromEnvironment, every_variable_is_read) {
                                 {"BANYAN_CALL_TIMEOUT", "none"},
                                 {"BANYAN_CLOSE_TIMEOUT", "500ms"},
                                 {"BANYAN_UNEXPECTED_BYTES", "1M"},
+                                {"BANYAN_STORE_BYTES", "2M"},
                                 {"BANYAN_DIRECT_LINKS", "9"},
                                 {"BANYAN_DIRECT_BYTES", "32k"},
                                 {"BANYAN_DIRECT_MESSAGES", "5"},
@@ -118,6 +119,7 @@ TEST(FromEnvironment, every_variable_is_read) {
   EXPECT_TRUE(options.call_timeout.is_none());
   EXPECT_EQ(options.close_timeout.duration(), 500ms);
   EXPECT_EQ(options.unexpected_bytes, 1u << 20);
+  EXPECT_EQ(options.store_bytes, 2u << 20);
   EXPECT_EQ(options.direct_links, 9);
   EXPECT_EQ(options.direct_bytes, 32u << 10);
   EXPECT_EQ(options.direct_messages, 5);

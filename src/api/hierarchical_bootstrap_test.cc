@@ -69,6 +69,91 @@ TEST(Operations, a_message_of_any_rank_comes_with_its_source) {
   });
 }
 
+TEST(Operations, the_store_has_every_form_of_every_call) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const std::string own = "name of " + std::to_string(job.rank());
+    const std::string next = "name of " + std::to_string((job.rank() + 1) % kRanks);
+    job.put(own, "first");
+    EXPECT_EQ(job.get(next), "first");
+    job.barrier();
+    job.put_async(own, ByteVector(10, std::byte{42})).get();
+    job.barrier();
+    EXPECT_EQ(job.get<ByteVector>(next), ByteVector(10, std::byte{42}));
+    EXPECT_EQ(job.get_async<ByteVector>(next).get(), ByteVector(10, std::byte{42}));
+    EXPECT_EQ(job.find<std::vector<char>>(next), std::vector<char>(10, 42));
+    EXPECT_EQ(job.find_async("nobody").get(), std::nullopt);
+    const Handle found = job.begin_find(own);
+    EXPECT_EQ(found.messages<ByteVector>(), std::vector<ByteVector>(1, ByteVector(10, std::byte{42})));
+    EXPECT_EQ(job.begin_find("nobody").message_count(), 0u);
+    job.barrier();
+    EXPECT_TRUE(job.remove(own));
+    EXPECT_FALSE(job.remove_async(own).get());
+    EXPECT_FALSE(job.begin_remove(own).value<bool>());
+
+    job.put_value(own, 1.5 * job.rank());
+    EXPECT_EQ(job.get_value<double>(own), 1.5 * job.rank());
+    EXPECT_EQ(job.begin_get(own).value<double>(), 1.5 * job.rank());
+    job.barrier();
+  });
+}
+
+TEST(Operations, a_counter_of_the_store_counts_every_add_once) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const std::int64_t one = job.add("tickets", 1);
+    const std::int64_t other = job.add_async("tickets", 1).get();
+    EXPECT_EQ(job.begin_add("own " + std::to_string(job.rank()), -3).value<std::int64_t>(), -3);
+    auto all = job.allgather_value(one);
+    for (const std::int64_t ticket : job.allgather_value(other)) all.push_back(ticket);
+    std::sort(all.begin(), all.end());
+    for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], static_cast<std::int64_t>(i + 1));
+    EXPECT_EQ(job.get_value<std::int64_t>("tickets"), 2 * kRanks);
+    job.barrier();
+  });
+}
+
+TEST(Operations, of_those_who_compare_and_set_one_succeeds_and_all_know_what_is_there) {
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const std::string mine = std::to_string(job.rank());
+    const auto first = job.compare_set("leader", std::nullopt, mine);
+    EXPECT_EQ(job.allreduce(first.set ? 1 : 0, Reduction::sum), 1);
+    EXPECT_EQ(first.value, job.get("leader"));
+    const auto absent = job.compare_set_async("nobody", MessageView("x"), mine).get();
+    EXPECT_FALSE(absent.set);
+    EXPECT_EQ(absent.value, std::nullopt);
+    job.barrier();
+    const Handle again = job.begin_compare_set("leader", MessageView(*first.value), "all");
+    EXPECT_EQ(again.message(1), "all") << "the others find what the first of them has put";
+    job.barrier();
+  });
+}
+
+TEST(Operations, what_the_store_can_not_do_is_said_with_the_key_and_its_keeper) {
+  run_job(2, [](HierarchicalBootstrap& job) {
+    expect_error(ErrorCode::timed_out, "get of key 'nobody', which rank ", [&] { job.get("nobody", 10ms); });
+    expect_misuse("put(): the key is empty", [&] { job.put("", "x"); });
+    expect_error(ErrorCode::too_large, "find(): the key has 1025 bytes", [&] { job.find(std::string(1025, 'k')); });
+    expect_error(ErrorCode::too_large, "put(): the value has 65537 bytes",
+                 [&] { job.begin_put("x", std::string(65'537, 'v')); });
+    job.put("text", "12345678");
+    expect_error(ErrorCode::mismatch, "add of key 'text'", [&] { job.add("text", 1); });
+    job.barrier();
+  });
+}
+
+TEST(Operations, a_rank_keeps_no_more_for_the_store_than_it_was_told_to) {
+  std::vector<Options> all = job_options(1);
+  all[0].store_bytes = 128 * 1024;
+  run_ranks(all, [](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    job.put("one", std::string(60'000, 'x'));
+    job.put("two", std::string(60'000, 'x'));
+    expect_error(ErrorCode::too_large, "BANYAN_STORE_BYTES", [&] { job.put("three", std::string(60'000, 'x')); });
+    EXPECT_TRUE(job.remove("one"));
+    job.put("three", std::string(60'000, 'x'));
+  });
+}
+
 TEST(Operations, a_probe_tells_what_a_receive_would_bring) {
   run_job(2, [](HierarchicalBootstrap& job) {
     if (job.rank() == 1) job.send(0, "12345", 3);

@@ -221,6 +221,11 @@ Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& g
   node::Call made = node_call(call, options_.rank, group.get());
   if (const auto* collective = std::get_if<node::Collective>(&made.operation))
     expect_sensible(*collective, group.get());
+  if (const auto* stored = std::get_if<node::StoreCall>(&made.operation)) {
+    const auto failure = stored->misuse();
+    if (failure && failure->code == FailureCode::misuse) throw_misuse(*speaker_, ErrorPhase::running, failure->text);
+    if (failure) throw to_error(*failure, *speaker_);
+  }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
   return {rank_->submit(std::move(made)), speaker_, nullptr, group};

@@ -16,6 +16,9 @@ using api::throw_misuse;
 
 // Less would make every sender wait for every receiver.
 constexpr std::size_t kMinUnexpectedBytes = 2 * kEagerMessageBytes;
+// Less would not hold the longest value with the longest key.
+constexpr std::size_t kMinStoreBytes = 128 * 1024;
+static_assert(kMinStoreBytes >= kMaxStoreKeyBytes + kMaxStoreValueBytes + kStoreEntryBytes);
 
 std::string from_to(const char* what, int value, int low, int high) {
   return std::string(what) + " is " + std::to_string(value) + ", which is not in " + std::to_string(low) + " .. " +
@@ -130,6 +133,10 @@ void validate_limits(const Options& options) {
   if (options.unexpected_bytes < kMinUnexpectedBytes) {
     throw_misuse("the memory for unexpected messages is " + std::to_string(options.unexpected_bytes) +
                  " bytes: give at least " + std::to_string(kMinUnexpectedBytes) + " (BANYAN_UNEXPECTED_BYTES)");
+  }
+  if (options.store_bytes < kMinStoreBytes) {
+    throw_misuse("the memory for the store is " + std::to_string(options.store_bytes) + " bytes: give at least " +
+                 std::to_string(kMinStoreBytes) + " (BANYAN_STORE_BYTES)");
   }
   if (options.direct_links < 0 || options.direct_links > kMostDirectLinks) {
     throw_misuse(from_to("the number of direct links", options.direct_links, 0, kMostDirectLinks) +

@@ -126,6 +126,7 @@ TEST(Validate, what_has_a_limit_keeps_it) {
   EXPECT_THAT(error_after([](Options& o) { o.blob.assign(32 * 1024 + 1, 'x'); }), HasSubstr("32768"));
   EXPECT_THAT(error_after([](Options& o) { o.first_port = 5; }), HasSubstr("BANYAN_PORT_RANGE"));
   EXPECT_THAT(error_after([](Options& o) { o.unexpected_bytes = 1; }), HasSubstr("BANYAN_UNEXPECTED_BYTES"));
+  EXPECT_THAT(error_after([](Options& o) { o.store_bytes = 131'071; }), HasSubstr("BANYAN_STORE_BYTES"));
   EXPECT_THAT(error_after([](Options& o) { o.direct_links = -1; }), HasSubstr("BANYAN_DIRECT_LINKS"));
   EXPECT_THAT(error_after([](Options& o) { o.direct_bytes = 0; }), HasSubstr("BANYAN_DIRECT_BYTES"));
   EXPECT_THAT(error_after([](Options& o) { o.direct_messages = 0; }), HasSubstr("BANYAN_DIRECT_MESSAGES"));

@@ -23,6 +23,7 @@ enum class Canary : std::uint8_t {
   goodbye_ignored,         // a child that leaves in good order counts as lost
   way_lost_unnoticed,      // what went over a direct link that has ended is not sent again
   member_leaves_at_once,   // a rank that closes takes leave of those above it in a communicator, not waiting for others
+  waiter_forgotten,        // a value that comes is not told to those who wait for it
   enclosure_forgotten,     // the last rank of a host is not given what the others share
   exchange_misplaced,      // an alltoall takes all parts for those of the last rank
   scan_round_skipped,      // a scan leaves out every other round

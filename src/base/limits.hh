@@ -71,6 +71,15 @@ inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
 inline constexpr std::uint32_t kMaxMessagesInFlight = 16;
 // Direct links that one rank may be allowed: half of what the descriptors of a process reach for on many systems.
 inline constexpr int kMostDirectLinks = 10'000;
+// A key of the store is a name, and a value what a card or an address needs; more belongs in messages.
+inline constexpr std::size_t kMaxStoreKeyBytes = 1024;
+inline constexpr std::size_t kMaxStoreValueBytes = 64 * 1024;
+// What a keeper counts for each key beside its bytes and its value's: nodes and headers.
+inline constexpr std::size_t kStoreEntryBytes = 256;
+// Requests of one rank to one keeper that have not been answered, and its gets that wait there besides; more of each
+// wait at the asker. Waiting keys then cost a keeper 64 KiB for each rank at the most.
+inline constexpr std::uint32_t kMaxStoreRequests = 64;
+inline constexpr std::uint32_t kMaxStoreWaits = 64;
 // The greatest single message: a bootstrap exchanges control data, not tensors; the limit catches mistakes.
 inline constexpr std::uint64_t kMaxMessageBytes = 1ull << 32;
 
@@ -133,6 +142,8 @@ struct Limits {
   // How long an attempt may take, and how long none is made by itself after one that failed.
   Duration direct_patience = std::chrono::seconds(5);
   Duration direct_rest = std::chrono::seconds(10);
+  // Keys and values that this rank keeps for all: 16,000 ranks' cards of 700 bytes would fit at one.
+  std::size_t store_bytes = 16 * 1024 * 1024;
   // Acknowledgements of a table ride on what goes up anyway, or go alone after this.
   Duration acknowledge_delay = std::chrono::milliseconds(100);
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -81,13 +82,35 @@ struct LeaveCommunicator {
   CommunicatorId communicator{};
 };
 
+// Asks the keeper of a key in the store.
+//   put          value                         result: no bytes, once the keeper has it
+//   get          waits until there is one      result: the value
+//   find                                       result: a part with the value, or no part
+//   add          delta                         result: the counter's new value, 8 bytes
+//   compare_set  value, expected               result: a part of 1 byte, whether it was set; then the value that is
+//   there
+//                                              now, if there is one
+//   remove                                     result: 1 byte, whether it was there
+struct StoreCall {
+  enum class What : std::uint8_t { put, get, find, add, compare_set, remove };
+  What what{};
+  std::string key;
+  Slice value;
+  std::optional<Slice> expected;  // none: nothing may be there
+  std::int64_t delta = 0;
+
+  const char* name() const;
+  // What is wrong with it by itself.
+  std::optional<Failure> misuse() const;
+};
+
 // Says that this rank is done. Completes when nobody below needs it any more or Config::close_timeout has passed.
 struct Close {};
 
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Probe, Dial, MakeCommunicator, LeaveCommunicator, Close> operation;
+  std::variant<Collective, Send, Receive, Probe, Dial, StoreCall, MakeCommunicator, LeaveCommunicator, Close> operation;
 };
 
 // A completed call: the bytes it asked for, or what prevented it.

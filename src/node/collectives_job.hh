@@ -84,11 +84,12 @@ inline Collective reduce_scatter(Reduction reduction, ElementType element, Paylo
 
 class CollectivesJob {
  public:
-  CollectivesJob(const FormedShape& shape, std::uint64_t seed) : tree(shape, seed) {
+  CollectivesJob(const FormedShape& shape, std::uint64_t seed, const Limits& limits = {}) : tree(shape, seed) {
     for (std::uint32_t i = 0; i < shape.world_size; ++i) {
       Config& config = configs_.emplace_back();
       config.rank = Rank{i};
       config.world_size = shape.world_size;
+      config.limits = limits;
       config.limits.direct_links = 0;
       machines_.push_back(
           std::make_unique<Operations>(config, tree.topology(Rank{i}), link_ids_, tree.effects(Rank{i})));
@@ -101,9 +102,9 @@ class CollectivesJob {
   Collectives& at(Rank rank) { return operations(rank).collectives(); }
 
   // The rank's next call; its calls have the ids 0, 1, 2, ...
-  CallId call(Rank rank, Collective collective, Duration timeout = kForever) {
+  CallId call(Rank rank, decltype(Call::operation) operation, Duration timeout = kForever) {
     const CallId id{calls_[raw(rank)]++};
-    operations(rank).call(now, {id, after(now, timeout), std::move(collective)});
+    operations(rank).call(now, {id, after(now, timeout), std::move(operation)});
     return id;
   }
   std::uint64_t calls(Rank rank) const { return calls_[raw(rank)]; }

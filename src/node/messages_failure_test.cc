@@ -472,5 +472,23 @@ TEST(MessageFailures, a_relay_that_is_over_still_passes_messages_on) {
   EXPECT_EQ(cluster.bytes(R(2), received).size(), 100'000u);
 }
 
+TEST(MessageFailures, a_later_send_to_a_rank_that_is_known_to_have_left_is_not_taken_for_an_earlier_one) {
+  MessageCluster cluster({.world_size = 4, .fan_out = 4}, 1);
+  const CallId received = cluster.receive(R(2), R(1), 0);
+  cluster.send(R(1), R(2), 0, zeros(10));
+  cluster.run();
+  EXPECT_TRUE(cluster.done(R(2), received));
+  // It is still there to pass messages on.
+  cluster.at(R(2)).fail_all(Failure{FailureCode::closed, Phase::closing, RankSet::single(R(2)), {}, "closed"});
+  const CallId waits = cluster.receive(R(1), R(2), 0);
+  cluster.pass_time(at(seconds(1)));
+  cluster.run();
+  EXPECT_NE(cluster.failure(R(1), waits), nullptr);
+  const CallId late = cluster.send(R(1), R(2), 0, zeros(10));
+  cluster.run();
+  ASSERT_NE(cluster.failure(R(1), late), nullptr);
+  EXPECT_EQ(cluster.failure(R(1), late)->code, FailureCode::rank_left);
+}
+
 }  // namespace
 }  // namespace banyan::node

@@ -7,6 +7,7 @@
 
 #include "base/assert.hh"
 #include "base/canary.hh"
+#include "wire/store.hh"
 
 namespace banyan::node {
 namespace {
@@ -167,6 +168,8 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 // --- frames --------------------------------------------------------------------------------------------------------
 
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
+  // A keeper takes in whatever comes, so nobody may send it gigabytes.
+  if (head.ends.lane.space == wire::Space::store && head.total > wire::kMaxStoreMessageBytes) return;
   Flow& flow = flow_of({head.ends.source, head.ends.lane});
   const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
   const bool old = head.sequence < flow.lowest;

@@ -53,10 +53,8 @@ class OutboundMessages {
 
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
-  // The same for one target that has left elsewhere.
-  void drop(Rank target) {
-    std::erase_if(flows_, [target](const auto& flow) { return flow.first.peer == target; });
-  }
+  // The same for one target that has left elsewhere. It may still tell what it has accepted, so numbers go on.
+  void drop(Rank target);
   void clear();
 
  private:

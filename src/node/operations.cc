@@ -4,12 +4,11 @@
 #include <utility>
 #include <variant>
 
-#include "base/assert.hh"
-
 namespace banyan::node {
 
 Operations::Operations(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects)
     : collectives_(topology, for_collectives_, effects, config.limits),
+      store_(topology, for_store_, effects, config.limits.store_bytes),
       messages_(config, topology, link_ids, effects) {}
 
 void Operations::call(Time now, Call call) {
@@ -25,6 +24,8 @@ void Operations::call(Time now, Call call) {
     collectives_.leave(call.id, *left);
   } else if (const auto* probe = std::get_if<Probe>(&call.operation)) {
     messages_.probe(now, call.id, *probe);
+  } else if (auto* stored = std::get_if<StoreCall>(&call.operation)) {
+    store_.call(now, call.id, std::move(*stored), call.deadline);
   } else {
     messages_.dial(now, call.id, std::get<Dial>(call.operation).peer, call.deadline);
   }
@@ -34,13 +35,18 @@ void Operations::call(Time now, Call call) {
 void Operations::settle(Time now) {
   for (bool any = true; any;) {
     any = false;
-    for (MessageRequest& request : for_collectives_.take()) {
-      messages_.carry_out(now, std::move(request));
-      any = true;
+    for (MessageRequests* requests : {&for_collectives_, &for_store_}) {
+      for (MessageRequest& request : requests->take()) {
+        messages_.carry_out(now, std::move(request));
+        any = true;
+      }
     }
     for (MessageDone& done : messages_.take_done()) {
-      BANYAN_ASSERT(caller_of(done.id) == Caller::collectives);
-      collectives_.on_message(now, std::move(done));
+      if (caller_of(done.id) == Caller::store) {
+        store_.on_message(std::move(done));
+      } else {
+        collectives_.on_message(now, std::move(done));
+      }
       any = true;
     }
   }
@@ -51,6 +57,7 @@ void Operations::close(Time now, const Failure& failure) {
   closing_ = failure;
   collectives_.close(failure);
   messages_.end_application_calls(failure);
+  store_.end_calls(failure);
   settle(now);
 }
 
@@ -62,6 +69,7 @@ void Operations::end_messages_if_done() {
 void Operations::fail_all(Time now, const Failure& failure) {
   closing_.reset();
   collectives_.fail_all(failure);
+  store_.end_calls(failure);
   messages_.fail_all(failure);
   settle(now);
 }
@@ -69,9 +77,12 @@ void Operations::fail_all(Time now, const Failure& failure) {
 void Operations::on_time(Time now) {
   if (collectives_.deadline() <= now) collectives_.on_time(now);
   if (messages_.deadline() <= now) messages_.on_time(now);
+  if (store_.deadline() <= now) store_.on_time(now);
   settle(now);
 }
 
-Time Operations::deadline() const { return std::min(collectives_.deadline(), messages_.deadline()); }
+Time Operations::deadline() const {
+  return std::min({collectives_.deadline(), messages_.deadline(), store_.deadline()});
+}
 
 }  // namespace banyan::node

@@ -1,6 +1,6 @@
-// What a rank of a formed job can be asked to do: collectives and messages, and the messages by which the collectives
-// exchange bytes between pairs. Nothing calls back: the parts write down what they ask of each other, and settle()
-// carries it to and fro until nothing is left.
+// What a rank of a formed job can be asked to do: collectives, messages and the store, and the messages by which
+// collectives and store exchange bytes between pairs. Nothing calls back: the parts write down what they ask of each
+// other, and settle() carries it to and fro until nothing is left.
 #pragma once
 
 #include "node/collectives.hh"
@@ -9,6 +9,7 @@
 #include "node/link_ids.hh"
 #include "node/message_requests.hh"
 #include "node/messages.hh"
+#include "node/store.hh"
 #include "node/topology.hh"
 
 namespace banyan::node {
@@ -24,10 +25,11 @@ class Operations {
   Collectives& collectives() { return collectives_; }
   Messages& messages() { return messages_; }
   const Messages& messages() const { return messages_; }
+  const Store& store() const { return store_; }
   void settle(Time now);
 
-  // Ends what the application has pending, messages here, as soon as no collective needs any: what it has called
-  // itself may be needed by others, and goes on.
+  // Ends what the application has pending, messages here, and with them what this rank keeps for the store, as soon as
+  // no collective needs any: what it has called itself may be needed by others, and goes on.
   void close(Time now, const Failure& failure);
   // Whether this rank should stay, since others wait for bytes that come from or through it.
   bool owes_bytes() const { return collectives_.owes_bytes(); }
@@ -40,7 +42,9 @@ class Operations {
   void end_messages_if_done();
 
   MessageRequests for_collectives_{Caller::collectives};
+  MessageRequests for_store_{Caller::store};
   Collectives collectives_;
+  Store store_;
   Messages messages_;
   std::optional<Failure> closing_;  // until messages have ended
 };

@@ -10,6 +10,7 @@
 #include "wire/join.hh"
 #include "wire/point_to_point.hh"
 #include "wire/record.hh"
+#include "wire/store.hh"
 #include "wire/table.hh"
 
 namespace banyan::sim {
@@ -156,7 +157,7 @@ std::string tag_text(const wire::Tag& tag) {
     case collective: return "collective=" + number;
     case link_data: return "frame";
     case link_control: return "control frame";
-    case store: return "store";
+    case store: return tag.number == wire::kStoreRequests ? "store request" : "store answer=" + number;
   }
   return "tag=" + number;
 }

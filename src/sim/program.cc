@@ -26,6 +26,8 @@ constexpr std::uint32_t kFirstOfSplits = 1'000'000;
 wire::Tag tag_of(std::uint32_t tag, CommunicatorId communicator) {
   return {tag, wire::Space::application, communicator};
 }
+// Beyond the ids of all other operations.
+constexpr std::uint32_t kFirstKey = 1'000'000;
 
 Payload element_bytes(std::uint32_t value) {
   std::string text(sizeof value, '\0');
@@ -82,11 +84,45 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
   }
   Random splits(seed ^ 0x5911);
   if (splits.below(3) == 0) plan_split(splits, kFirstOfSplits);
+  Random stored(seed ^ 0x570ed);
+  if (stored.below(3) == 0) plan_store(stored, operations);
+}
+
+void Program::plan_store(Random& random, std::uint32_t operations) {
+  has_store_ = true;
+  for (std::uint32_t i = 0; i <= operations; ++i) plan_key(random, kFirstKey + i);
+  for (auto& plan : plans_) plan.push_back({What::barrier, kFirstKey + operations + 1, 0, 0});
+}
+
+// One rank puts, and others look; or some ranks do the same.
+void Program::plan_key(Random& random, std::uint32_t id) {
+  const auto writer = static_cast<std::uint32_t>(random.below(ranks_));
+  const auto kind = random.below(4);
+  if (kind == 0) {
+    plans_[writer].push_back({What::put, id, writer, 0});
+    plans_[writer].push_back({What::remove, id, writer, 0});
+    return;
+  }
+  const std::uint64_t place = random.below(kMessagesPerOperation);
+  for (std::uint32_t i = 0; i < kMessagesPerOperation; ++i) {
+    const auto rank = static_cast<std::uint32_t>(random.below(ranks_));
+    if (kind == 1) {
+      ++adds_[id];
+      plans_[rank].push_back({What::add, id, 0, 0});
+    } else if (kind == 2) {
+      plans_[rank].push_back({What::claim, id, 0, 0});
+    } else {
+      if (i == place) plans_[writer].push_back({What::put, id, writer, 0});
+      plans_[rank].push_back({random.below(3) == 0 ? What::find : What::get, id, writer, 0});
+    }
+  }
 }
 
 // One of the whole job by two or three colors and none, in random order, and then calls in what comes of it.
 void Program::plan_split(Random& random, std::uint32_t id) {
-  const auto is_world_collective = [](const Step& step) { return step.what < What::send || step.what >= What::split; };
+  const auto is_world_collective = [](const Step& step) {
+    return step.what < What::send || (step.what >= What::split && step.what < What::put);
+  };
   const Sequence sequence{static_cast<std::uint64_t>(std::ranges::count_if(plans_[0], is_world_collective))};
   const auto colors = static_cast<std::int32_t>(2 + random.below(2));
   std::map<std::int32_t, std::vector<std::pair<std::int32_t, std::uint32_t>>> of_color;
@@ -171,6 +207,11 @@ Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const
   return Payload(Slice::adopt(std::move(text)));
 }
 
+Slice Program::value(std::uint32_t id, std::uint32_t rank) const {
+  const Payload whole = bytes(id, rank);
+  return whole.part(0, std::min(whole.size(), kMaxStoreValueBytes)).flatten();
+}
+
 std::uint32_t Program::element(std::uint32_t id, std::uint32_t rank) const { return id * 7919 + rank * 104'729 + 1; }
 
 Payload Program::vector(std::uint32_t id, std::uint32_t rank, std::uint32_t elements) const {
@@ -246,6 +287,12 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
     case What::reduce_scatter:
     case What::scan:
     case What::exclusive_scan: return exchange(step, rank);
+    case What::put:
+    case What::get:
+    case What::find:
+    case What::add:
+    case What::claim:
+    case What::remove: return store_call(rank, step);
   }
   return node::Close{};
 }
@@ -275,6 +322,19 @@ Payload Program::sums_due(const Step& step, std::uint32_t rank) const {
   return sums(step.id, ranks_, begin, begin + *own);
 }
 
+node::StoreCall Program::store_call(std::uint32_t rank, const Step& step) const {
+  using enum node::StoreCall::What;
+  const std::string key = "key " + std::to_string(step.id);
+  switch (step.what) {
+    case What::put: return {put, key, value(step.id, rank), {}, 0};
+    case What::get: return {get, key, {}, {}, 0};
+    case What::add: return {add, key, {}, {}, 1};
+    case What::claim: return {compare_set, key, value(step.id, rank), {}, 0};
+    case What::remove: return {remove, key, {}, {}, 0};
+    default: return {find, key, {}, {}, 0};
+  }
+}
+
 std::string Program::complaint(std::uint32_t rank, std::size_t index, const node::Completion& completion) {
   if (std::holds_alternative<Failure>(completion.result)) return {};
   const Step& step = plans_[rank][index];
@@ -289,6 +349,10 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   }
   if (step.what == What::gather)
     return parts != nullptr && parts->empty() ? std::string() : where + ": gathered by another than the root";
+  if (step.what >= What::put) {
+    const std::string wrong = store_complaint(rank, step, completion);
+    return wrong.empty() ? wrong : where + ": " + wrong;
+  }
   if (payload == nullptr) return where + ": no bytes where some are due";
   Payload expected;
   if (step.what == What::broadcast) expected = bytes(step.id, members[step.peer]);
@@ -305,6 +369,37 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   }
   if (step.what == What::allreduce || step.elements > 0) expected = sums_due(step, rank);
   return *payload == expected ? std::string() : where + ": not the bytes that were due";
+}
+
+std::string Program::store_complaint(std::uint32_t rank, const Step& step, const node::Completion& completion) {
+  const auto* parts = std::get_if<node::Parts>(&completion.result);
+  if ((parts != nullptr) != (step.what == What::find || step.what == What::claim)) return "a result of another kind";
+  if (step.what == What::claim) return claim_complaint(rank, step, *parts);
+  if (step.what == What::find) {
+    const bool right = parts->empty() || (parts->size() == 1 && (*parts)[0] == Payload(value(step.id, step.peer)));
+    return right ? std::string() : "it found other bytes than were put";
+  }
+  const auto& payload = std::get<Payload>(completion.result);
+  if (step.what == What::add) {
+    std::int64_t count = 0;
+    if (payload.size() != sizeof count) return "the counter is no number";
+    payload.copy_to(reinterpret_cast<std::byte*>(&count));
+    const bool right = count >= 1 && count <= adds_.at(step.id) && counts_.emplace(step.id, count).second;
+    return right ? std::string() : "the counter has come to " + std::to_string(count) + ", too far or once more";
+  }
+  Payload expected;
+  if (step.what == What::get) expected = Payload(value(step.id, step.peer));
+  if (step.what == What::remove) expected = Payload::copy("\1");
+  return payload == expected ? std::string() : "not the bytes that were due";
+}
+
+std::string Program::claim_complaint(std::uint32_t rank, const Step& step, const node::Parts& parts) {
+  if (parts.size() != 2 || parts[0].size() != 1) return "a claim without what is there now";
+  const bool set = parts[0] == Payload::copy("\1");
+  if (set && !won_.insert(step.id).second) return "it claims what another one has claimed";
+  if (set && !(parts[1] == Payload(value(step.id, rank)))) return "it has claimed the key, and other bytes are there";
+  const bool agrees = claimed_.emplace(step.id, parts[1]).first->second == parts[1];
+  return agrees ? std::string() : "ranks see different bytes where one has claimed the key";
 }
 
 }  // namespace banyan::sim

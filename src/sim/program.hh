@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,13 +19,15 @@ class Program {
   // So many operations; sizes and roots are random, mostly small.
   Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations);
 
-  // The calls of one rank, in order: the same number of collectives for all, and its own sends and receives.
+  // The calls of one rank, in order: the same number of collectives for all, its own sends and receives, and what it
+  // asks of the store.
   std::size_t calls(std::uint32_t rank) const { return plans_[rank].size(); }
   using Operation = decltype(node::Call::operation);
   Operation call(std::uint32_t rank, std::size_t index) const;
   // Whether that call may only be made once all earlier ones of its rank are done: in a communicator that one of them
-  // makes.
+  // makes; or the last one, where there is a store, since ranks keep what others ask for until they have met.
   bool waits(std::uint32_t rank, std::size_t index) const {
+    if (has_store_ && index + 1 == calls(rank)) return true;
     const Step& step = plans_[rank][index];
     return step.communicator != kWorld && step.what != What::split && plans_[rank][index - 1].what == What::split;
   }
@@ -48,12 +51,18 @@ class Program {
     alltoall,
     reduce_scatter,
     scan,
-    exclusive_scan
+    exclusive_scan,
+    put,
+    get,
+    find,
+    add,
+    claim,  // compare_set of an absent key: one of all who try is the first
+    remove
   };
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
-    std::uint32_t peer = 0;  // root, target, source or whom to dial
+    std::uint32_t peer = 0;  // root, target, source, whom to dial, or who puts the key
     std::uint32_t tag = 0;
     std::uint32_t elements = 0;  // of a scan; of each rank's block in a reduce_scatter, on average
     CommunicatorId communicator = kWorld;
@@ -66,6 +75,12 @@ class Program {
   // The ranks of the job that a step concerns, by their number in its communicator.
   std::vector<std::uint32_t> members_of(const Step& step) const;
   std::string complaint_about_parts(const Step& step, std::uint32_t rank, const node::Parts* parts) const;
+  void plan_store(Random& random, std::uint32_t operations);
+  void plan_key(Random& random, std::uint32_t id);
+  node::StoreCall store_call(std::uint32_t rank, const Step& step) const;
+  std::string store_complaint(std::uint32_t rank, const Step& step, const node::Completion& completion);
+  std::string claim_complaint(std::uint32_t rank, const Step& step, const node::Parts& parts);
+  Slice value(std::uint32_t id, std::uint32_t rank) const;
   Payload bytes(std::uint32_t id, std::uint32_t rank, bool message = false) const;
   std::uint32_t element(std::uint32_t id, std::uint32_t rank) const;
   // Vectors: a rank's own, and what those of so many ranks add up to, from 0 on; elements begin to end.
@@ -82,6 +97,11 @@ class Program {
   std::vector<std::vector<Step>> plans_;                     // by rank
   std::vector<std::vector<std::uint32_t>> groups_;           // the ranks of each communicator that a split makes
   std::set<std::pair<std::uint32_t, Rank>> taken_from_any_;  // (operation, source)
+  bool has_store_ = false;
+  std::map<std::uint32_t, std::int64_t> adds_;               // by key: how many there are
+  std::set<std::pair<std::uint32_t, std::int64_t>> counts_;  // (key, result)
+  std::map<std::uint32_t, Payload> claimed_;                 // what the first to tell found
+  std::set<std::uint32_t> won_;                              // keys that somebody has been the first to claim
 };
 
 }  // namespace banyan::sim

@@ -19,8 +19,9 @@ using std::chrono::seconds;
 
 // Of each rank's start and of each call, once all ranks have set out; nothing that brief faults delay takes so long.
 constexpr Duration kDeadline = seconds(30);
-// Everything has ended after so many deadlines, whatever happened: start, calls, the verdict's linger, close.
-constexpr std::int64_t kDeadlinesInAll = 4;
+// Everything has ended after so many deadlines, whatever happened: start, calls, the last call, the verdict's linger,
+// close.
+constexpr std::int64_t kDeadlinesInAll = 5;
 constexpr std::int64_t kSlowness = 3;
 
 class Trial {
@@ -114,7 +115,10 @@ class Trial {
       if (!process.table) continue;
       RankState& rank = ranks_[i];
       if (!rank.began) begin_program(i);
-      if (!process.closing && rank.done + rank.failed == program_.calls(static_cast<std::uint32_t>(i))) {
+      if (process.closing || rank.done + rank.failed < rank.made) continue;
+      if (rank.made < program_.calls(static_cast<std::uint32_t>(i))) {
+        go_on_with_program(i);
+      } else {
         cluster_.call(i, node::Close{}, deadline_);
       }
     }
@@ -161,11 +165,6 @@ class Trial {
       ++ranks_[i].done;
     } else if (ranks_[i].failed++ == 0) {
       ranks_[i].first_failure = failure->text;
-    }
-    if (ranks_[i].made < program_.calls(static_cast<std::uint32_t>(i)) && !beginning_) {
-      cluster_.at(cluster_.now(), [this, i] {
-        if (!gone(cluster_[i]) && !beginning_) go_on_with_program(i);
-      });
     }
   }
 

@@ -15,8 +15,9 @@ namespace banyan::wire {
 
 template <typename Message>
 Payload body_of(const Message& message) {
-  const Payload frame = encode(message, Epoch{});
-  return frame.part(kFrameHeaderBytes, frame.size() - kFrameHeaderBytes);
+  Writer writer;
+  message.write(writer);
+  return Payload(std::move(writer).finish());
 }
 
 // The message as it arrives at the other side. A message of fixed size must have exactly the size that it says.

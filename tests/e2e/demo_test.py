@@ -9,10 +9,10 @@ import unittest
 import jobs
 
 FIELDS = ["ranks", "hosts", "depth", "ok", "cold_start_ms", "start_ms", "broadcast_ms", "allgather_ms", "barrier_ms",
-          "send_recv_ms", "recv_any_ms", "connect_ms", "round_trip_routed_ms", "round_trip_direct_ms", "max_tree_links", "max_local_links"]
+          "send_recv_ms", "recv_any_ms", "store_put_get_ms", "store_add_ms", "connect_ms", "round_trip_routed_ms", "round_trip_direct_ms", "max_tree_links", "max_local_links"]
 OPERATIONS = ["start, cold", "start, second job", "broadcast", "allgather", "gather", "scatter", "reduce", "allreduce",
               "alltoall", "reduce_scatter", "scan", "barrier", "send/recv, ring", "send/recv, far pairs", "sendrecv, ring", "recv_any, all to one",
-              "round trip, routed", "connect", "round trip, direct"]
+              "split, allgather", "barrier, half of all", "store put/get", "store add", "round trip, routed", "connect", "round trip, direct"]
 
 
 def run(*command, **variables):

@@ -4,7 +4,8 @@
 // Input: one byte that says how to read the rest.
 //   0   the rest is a stream, cut into pieces by its own bytes
 //   k   the rest is the body of a frame of the k-th kind
-//   last   a long frame: 1 byte (which kind), 3 (its length), and the rest, repeated until it is so long
+//   then   a long frame: 1 byte (which kind), 3 (its length), and the rest, repeated until it is so long
+//   last   the rest is a request to the store, and an answer of it
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include "wire/join.hh"
 #include "wire/point_to_point.hh"
 #include "wire/record.hh"
+#include "wire/store.hh"
 #include "wire/table.hh"
 
 namespace banyan::wire {
@@ -151,14 +153,23 @@ void check_long_frame(Bytes input) {
   BANYAN_ASSERT(broken || (frames.size() == 1 && frames[0] == frame));
 }
 
+void check_store(Bytes input) {
+  const Payload message = Payload::copy(input);
+  if (const auto request = decode<StoreRequest>(message)) BANYAN_ASSERT(request->to_message() == message);
+  const auto answer = decode_with_tail<StoreAnswer>(message);
+  if (answer && answer->message.carries(answer->tail.size()))
+    BANYAN_ASSERT(answer->message.to_message(answer->tail) == message);
+}
+
 }  // namespace
 
 void fuzz(Bytes input) {
   if (input.empty()) return;
-  const std::size_t selector = std::to_integer<std::size_t>(input[0]) % (kKinds.size() + 2);
+  const std::size_t selector = std::to_integer<std::size_t>(input[0]) % (kKinds.size() + 3);
   const Bytes rest = input.subspan(1);
   if (selector == 0) return check_stream(rest);
   if (selector == kKinds.size() + 1) return check_long_frame(rest);
+  if (selector == kKinds.size() + 2) return check_store(rest);
   check(Frame{kKinds[selector - 1], Epoch{1, 2}, Payload::copy(rest)});
   peek_hello(rest);
 }

@@ -42,6 +42,7 @@ struct CallText {
   std::string operator()(const node::Dial& dial) const {
     return "connect(to rank " + std::to_string(raw(dial.peer)) + ")";
   }
+  std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + "(" + call.key + ")"; }
   std::string operator()(const node::Close&) const { return "close()"; }
 };
 
