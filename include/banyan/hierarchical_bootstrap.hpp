@@ -582,17 +582,16 @@ class HierarchicalBootstrap {
   std::future<void> connect_async(int peer, Timeout timeout = {}) { return future_done(begin_connect(peer, timeout)); }
   Handle begin_connect(int peer, Timeout timeout = {}) { return begin({Kind::connect, timeout, peer}); }
 
-  // ---- A store of keys and values
-  // ------------------------------------------------------------------------------------ Small things by name, for all
-  // ranks. Each key is kept by one of them, which follows from the key, so that no rank serves all others; it may be
-  // this one. What a rank keeps ends with its close(): where others still need it, meet in a barrier() before. A key
-  // has 1 byte to 1 KiB, a value at most 64 KiB (ErrorCode::too_large), and what one rank keeps Options::store_bytes
-  // (too_large, naming the keeper). An error names the key, its keeper and the host.
+  // ---- A store of keys and values -----------------------------------------------------------------------------------
+  // Small things by name, for all ranks of the job, in communicators too. Each key is kept by one of them, which follows
+  // from the key, so that no rank serves all others; it may be this one. What a rank keeps ends with its close(): where
+  // others still need it, meet in a barrier() before. A key has 1 byte to 1 KiB, a value at most 64 KiB
+  // (ErrorCode::too_large), and what one rank keeps Options::store_bytes (too_large, naming the keeper). An error names
+  // the key, its keeper and the host.
   //
   // The keeper carries out one operation after the other, and those of one rank on one key in the order of its calls.
   // Any number may be begun: of one rank at one keeper 64 are under way, and besides 64 gets wait there for their key.
-  // They go as messages do: 16 sends to the keeper that it has no recv for hold them up. What times out may have been
-  // done all the same; what() says so.
+  // What times out may have been done all the same; what() says so.
 
   // Replaces what was there. Returns when the keeper has it.
   void put(std::string_view key, MessageView value, Timeout timeout = {}) {

@@ -65,6 +65,9 @@ inline constexpr std::uint32_t kMaxCollectivesInFlight = 64;
 // Communicators beside the job's that a rank may be in at a time, and lists of ranks that it may make any of: each
 // costs its members some kilobytes, and 4 bytes for each other.
 inline constexpr std::size_t kMaxCommunicators = 4096;
+// Lanes in which messages of one rank wait that this rank may have yet to ask for: three of each communicator that it
+// has yet to make.
+inline constexpr std::size_t kMaxUnaskedLanes = 3 * kMaxCommunicators;
 // A message up to this size is sent without asking the target for room first.
 inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
 // Messages to one target that are announced and not yet accepted; more wait at the sender.

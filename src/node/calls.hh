@@ -10,6 +10,7 @@
 #include "base/bytes.hh"
 #include "base/failure.hh"
 #include "base/ids.hh"
+#include "base/limits.hh"
 #include "base/time.hh"
 #include "node/parts.hh"
 #include "wire/collective.hh"
@@ -54,6 +55,7 @@ struct Send {
 struct Receive {
   Rank source{};  // kNoRank: any rank
   wire::Tag tag;
+  std::uint64_t most_bytes = kMaxMessageBytes;  // a longer message fails it, and is left to the next
 };
 
 // Asks whether a Receive of the same would take a message that has been announced here. Completes at once: with the

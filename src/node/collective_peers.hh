@@ -62,7 +62,7 @@ class CollectivePeers {
         ++at;
         continue;
       }
-      requests_.cancel(at->first);
+      requests_.ignore(at->first);
       at = exchanges_.erase(at);
     }
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/assert.hh"
 #include "base/digest.hh"
 
 namespace banyan::node {
@@ -139,18 +140,23 @@ void Collectives::make(CallId id, const MakeCommunicator& call) {
   make(id, made, std::move(job_ranks));
 }
 
-void Collectives::make(CallId call, CommunicatorId id, std::vector<Rank> job_ranks) {
-  if (subcommunicators_.size() >= kMaxCommunicators) {
-    const std::string text = "this rank is in " + std::to_string(kMaxCommunicators) +
-                             " communicators, the most it may be; close those that are not needed any more";
-    return effects_.complete(call, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
-  }
+void Collectives::make(std::optional<CallId> call, CommunicatorId id, std::vector<Rank> job_ranks) {
+  const bool too_many = subcommunicators_.size() >= kMaxCommunicators;
   Payload result = result_of(id, job_ranks);
   const Rank self{static_cast<std::uint32_t>(std::ranges::find(job_ranks, topology_.self()) - job_ranks.begin())};
   auto members = std::make_shared<const Members>(std::move(job_ranks), topology_.table());
-  subcommunicators_[id] =
-      std::make_unique<Subcommunicator>(id, self, std::move(members), topology_, requests_, effects_, limits_);
-  effects_.complete(call, std::move(result));
+  const auto [made, is_new] = subcommunicators_.try_emplace(
+      id, std::make_unique<Subcommunicator>(id, self, std::move(members), topology_, requests_, effects_, limits_));
+  BANYAN_ASSERT(is_new);
+  if (!call || closing_ || too_many) {
+    made->second->leave(closing_ ? *closing_ : Failure{});
+    settle(id);
+  }
+  if (!call) return;
+  if (!too_many) return effects_.complete(*call, std::move(result));
+  const std::string text = "this rank is in " + std::to_string(kMaxCommunicators) +
+                           " communicators, the most it may be; close those that are not needed any more";
+  effects_.complete(*call, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
 }
 
 // Those of one color, by key, then by their rank so far.
@@ -167,10 +173,14 @@ void Collectives::make_of_split(CommunicatorId parent, Communicator::Split split
     if (fine && wish->color == own->color) chosen.emplace_back(wish->key, Rank{rank});
   }
   if (!fine) {
+    if (!split.call) return;
     const std::string text = "a rank has given to split() what is no color and key";
-    return effects_.complete(split.call, Failure{FailureCode::protocol, Phase::running, {}, {}, text});
+    return effects_.complete(*split.call, Failure{FailureCode::protocol, Phase::running, {}, {}, text});
   }
-  if (own->color == kNoColor) return effects_.complete(split.call, Payload{});
+  if (own->color == kNoColor) {
+    if (split.call) effects_.complete(*split.call, Payload{});
+    return;
+  }
   std::ranges::sort(chosen);
   std::vector<Rank> job_ranks;
   for (const auto& [key, rank] : chosen) job_ranks.push_back(sub == nullptr ? rank : sub->members().job_rank(rank));
@@ -203,10 +213,11 @@ void Collectives::on_message(Time now, MessageDone done) {
 }
 
 void Collectives::close(const Failure& closed) {
+  closing_ = closed;
   std::vector<CommunicatorId> ids;
   for (const auto& [id, sub] : subcommunicators_) ids.push_back(id);
   for (const CommunicatorId id : ids) {
-    subcommunicators_.at(id)->leave(closed);
+    if (Subcommunicator* sub = find(id); sub != nullptr && !sub->leaving()) sub->leave(closed);
     settle(id);
   }
 }

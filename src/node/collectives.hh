@@ -64,7 +64,8 @@ class Collectives {
   // After anything that may have ended a split, or a communicator.
   void settle(CommunicatorId id);
   void make_of_split(CommunicatorId parent, Communicator::Split split);
-  void make(CallId call, CommunicatorId id, std::vector<Rank> job_ranks);
+  // Without a call, or where this rank closes, it is left at once: the others count on this rank to say so.
+  void make(std::optional<CallId> call, CommunicatorId id, std::vector<Rank> job_ranks);
 
   const Topology& topology_;
   MessageRequests& requests_;
@@ -73,6 +74,7 @@ class Collectives {
   Communicator world_;
   std::map<CommunicatorId, std::unique_ptr<Subcommunicator>> subcommunicators_;
   std::optional<Failure> over_;
+  std::optional<Failure> closing_;
   std::map<CommunicatorId, Sequence> made_of_ranks_;  // how often, by the id of the first
 };
 

@@ -94,7 +94,9 @@ void Communicator::on_message(MessageDone done) {
   const auto exchange = peers_.take(done.id);
   if (!exchange) return;
   const Index index = raw(exchange->operation);
-  CollectiveAlgorithm& algorithm = *operations_.at(index).algorithm;
+  Operation* operation = find(index);
+  if (operation == nullptr || !operation->algorithm) return;
+  CollectiveAlgorithm& algorithm = *operation->algorithm;
   if (auto* failure = std::get_if<Failure>(&done.result)) {
     algorithm.on_exchange_failed(std::move(*failure));
   } else if (exchange->receives) {
@@ -148,7 +150,7 @@ bool Communicator::agree(Index index, Operation& operation, const wire::CallSign
 
 // After anything has changed for operation `index`: completes, votes and starts what now can be.
 void Communicator::progress(Index index) {
-  report_left_child();
+  report_left();
   settle(index);
   while (vote_next() || start_next()) continue;
 }
@@ -225,7 +227,9 @@ void Communicator::settle(Index index) {
     retire(index + 1);
     announced_ = std::max(announced_, index + 1);
   }
-  if (operation->algorithm && operation->pending && !operation->contested) {
+  // A split makes something even where nobody waits for it any more, since the others count on that.
+  const bool wanted = operation->pending || operation->signature.kind == wire::CollectiveKind::split;
+  if (operation->algorithm && wanted && !operation->contested) {
     if (auto result = operation->algorithm->take_result()) complete(*operation, index, *std::move(result));
   }
   const bool over = operation->failed || (operation->algorithm && operation->algorithm->finished());
@@ -242,13 +246,13 @@ void Communicator::forget_algorithm(Index index, Operation& operation) {
 void Communicator::retire(Index count) { retired_ = std::max(retired_, count); }
 
 void Communicator::complete(Operation& operation, Index index, CollectiveAlgorithm::Result result) {
-  const CallId id = operation.pending->id;
-  deadlines_.erase({operation.pending->deadline, index});
-  operation.pending.reset();
+  const std::optional<PendingCall> pending = std::exchange(operation.pending, std::nullopt);
+  if (pending) deadlines_.erase({pending->deadline, index});
   if (operation.signature.kind == wire::CollectiveKind::split) {
-    splits_.push_back({id, Sequence{index}, std::get<Parts>(std::move(result))});
+    splits_.push_back(
+        {pending ? std::optional(pending->id) : std::nullopt, Sequence{index}, std::get<Parts>(std::move(result))});
   } else {
-    std::visit([&](auto& value) { effects_.complete(id, std::move(value)); }, result);
+    std::visit([&](auto& value) { effects_.complete(pending->id, std::move(value)); }, result);
   }
 }
 

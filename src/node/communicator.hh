@@ -40,7 +40,7 @@ class Communicator {
  public:
   // A split whose bytes are all here. Its call is completed by whoever makes the communicator that comes of it.
   struct Split {
-    CallId call{};
+    std::optional<CallId> call;  // none: nobody waits for it here any more
     Sequence sequence{};
     Parts parts;
   };
@@ -55,6 +55,10 @@ class Communicator {
   void on_message(MessageDone done);
   bool needs_messages() const;
   void on_child_left(LinkId child);
+  // The same for one that has gone without taking leave: what it may have owed for earlier operations won't come.
+  void on_child_lost(LinkId child, FailureCode reason);
+  // This rank makes no more calls, but does for others what it should.
+  void call_no_more();
   void fail_all(const Failure& failure);
   // Fails what the application has pending; the operations go on for the others.
   void end_calls(const Failure& failure);
@@ -92,9 +96,11 @@ class Communicator {
     Time next_question = kNever;
     RollCall roll_call;
   };
-  struct LeftChild {
-    Index first_missing;  // it has not voted for this operation, and never will
-    Rank rank;
+  // A child, or this rank itself.
+  struct Left {
+    Index first_missing;  // for this operation it has not done what it should, and never will
+    Rank rank;            // the job's
+    const char* how;
   };
   struct Broken {
     Index from;
@@ -120,6 +126,8 @@ class Communicator {
   wire::Collective head_of(wire::Part part, Index index, const Operation* operation) const;
 
   // Frames; communicator_frames.cc. `index` is the frame's sequence.
+  static bool overtakes(const wire::Collective& head);
+  bool comes_late(const wire::Collective& head) const;
   bool is_in_time(const wire::Collective& head) const;
   bool on_vote(Time now, std::size_t child, const wire::Collective& head, const Payload& tail);
   bool on_go(const wire::Collective& head, const Payload& tail);
@@ -131,7 +139,8 @@ class Communicator {
 
   // Failures; communicator_failures.cc.
   void contest(Index index, Operation& operation, const Failure& failure);
-  void report_left_child();
+  void note_left(const Left& left);
+  void report_left();
   std::map<Index, Operation>::const_iterator first_owed() const;
   // `feeder`: the link that the news came by, if it did.
   void decide(Index index, const Failure& failure, LinkId feeder = kNoLink);
@@ -175,8 +184,8 @@ class Communicator {
   std::map<Index, Failure> failed_;             // the root's words, the latest kMaxFailedKept
   std::set<Index> failed_here_;                 // calls that failed here and are over, the latest kMaxFailedKept
   std::optional<Failure> next_fails_;           // an operation failed elsewhere that was completed here
-  std::optional<LeftChild> left_child_;
-  bool left_child_reported_ = false;
+  std::optional<Left> left_;                    // the one that the oldest operation lacks
+  bool left_reported_ = false;
   std::optional<Broken> broken_;
   std::optional<Failure> closed_;
   std::vector<Split> splits_;

@@ -30,26 +30,43 @@ void Communicator::on_child_left(LinkId link) {
   const std::size_t child = topology_.child_index(link);
   if (closed_ || child == links_.child_count() || links_.has_left(child)) return;
   links_.child_left(child);
-  const Index first_missing = child_voted_[child];
-  if (!left_child_ || first_missing < left_child_->first_missing) {
-    left_child_ = LeftChild{first_missing, topology_.job_rank(topology_.children()[child].rank)};
-    left_child_reported_ = false;
-  }
   for (auto& [index, operation] : operations_) operation.roll_call.answers.erase(child);
-  progress(first_missing);
+  note_left({child_voted_[child], topology_.job_rank(topology_.children()[child].rank), "left before it called "});
 }
 
-// A child that left matters only if there is an operation that lacks its vote: mostly all ranks are done by then.
-void Communicator::report_left_child() {
-  if (!left_child_ || left_child_reported_) return;
-  const auto lacking = operations_.lower_bound(left_child_->first_missing);
+void Communicator::on_child_lost(LinkId link, FailureCode reason) {
+  const std::size_t child = topology_.child_index(link);
+  if (closed_ || child == links_.child_count() || links_.has_left(child)) return;
+  const Rank rank = topology_.job_rank(topology_.children()[child].rank);
+  const Index oldest = operations_.empty() ? child_voted_[child] : operations_.begin()->first;
+  on_child_left(link);
+  if (oldest >= child_voted_[child]) return;
+  note_left({oldest, rank, reason == FailureCode::protocol ? "broke the protocol in " : "left in the middle of "});
+}
+
+void Communicator::call_no_more() {
+  if (!closed_) note_left({called_, topology_.job_rank(topology_.self()), "left before it called "});
+}
+
+void Communicator::note_left(const Left& left) {
+  if (!left_ || left.first_missing < left_->first_missing) {
+    left_ = left;
+    left_reported_ = false;
+  }
+  progress(left.first_missing);
+}
+
+// Whoever left matters only if there is an operation that lacks it: mostly all ranks are done by then.
+void Communicator::report_left() {
+  if (!left_ || left_reported_) return;
+  const auto lacking = operations_.lower_bound(left_->first_missing);
   if (lacking == operations_.end()) return;
-  left_child_reported_ = true;
-  const Index index = left_child_->first_missing;
+  left_reported_ = true;
+  const Index index = left_->first_missing;
   const bool known = lacking->first == index && lacking->second.caller != kNoRank;
   const Failure failure =
-      failure_of(FailureCode::rank_left, RankSet::single(left_child_->rank),
-                 "rank " + std::to_string(raw(left_child_->rank)) + " left before it called " +
+      failure_of(FailureCode::rank_left, RankSet::single(left_->rank),
+                 "rank " + std::to_string(raw(left_->rank)) + " " + left_->how +
                      (known ? lacking->second.signature.to_string() : "operation #" + std::to_string(index)));
   if (topology_.is_root()) return decide(index, failure);
   links_.send_control(links_.parent(), head_of(wire::Part::failed, index, nullptr), tail_of(failure));

@@ -10,6 +10,8 @@ bool Communicator::on_frame(Time now, LinkId from, const wire::Collective& head,
   const bool from_parent = !topology_.is_root() && from == links_.parent();
   const std::size_t child = topology_.child_index(from);
   if (!from_parent && (child == links_.child_count() || links_.has_left(child))) return false;
+  // Control may come very late where it has a way of its own.
+  if (comes_late(head)) return true;
   if (!is_in_time(head)) return false;
   if (head.part == wire::Part::failed) return on_failed(from, head, tail);
   if (broken_ && raw(head.sequence) >= broken_->from) return true;
@@ -30,11 +32,17 @@ bool Communicator::on_frame(Time now, LinkId from, const wire::Collective& head,
 // is retired that this rank has not started. Nor does it come late: whoever speaks of an operation that is not over for
 // him has started no more than a window beyond it, so that no more is retired before he is heard. Two windows are
 // granted, as on the other side; between them lie the sequences whose failure is remembered (kMaxFailedKept).
+bool Communicator::overtakes(const wire::Collective& head) {
+  return head.part == wire::Part::failed || head.part == wire::Part::question || head.part == wire::Part::missing;
+}
+
+bool Communicator::comes_late(const wire::Collective& head) const {
+  return id_ != kWorld && overtakes(head) && raw(head.sequence) + 2 * Index{kMaxCollectivesInFlight} < retired_;
+}
+
 bool Communicator::is_in_time(const wire::Collective& head) const {
-  const bool overtakes =
-      head.part == wire::Part::failed || head.part == wire::Part::question || head.part == wire::Part::missing;
   const Index index = raw(head.sequence);
-  if (!overtakes) return index < retired_ + kMaxCollectivesInFlight;
+  if (!overtakes(head)) return index < retired_ + kMaxCollectivesInFlight;
   return index + 2 * Index{kMaxCollectivesInFlight} >= retired_ &&
          index < retired_ + 2 * Index{kMaxCollectivesInFlight};
 }

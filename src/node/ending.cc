@@ -342,7 +342,10 @@ void Node::finish_closing(Time now) {
       std::ranges::any_of(children_, [](const auto& entry) { return entry.second.attached && !entry.second.left; });
   const bool owes = operations_ && operations_->owes_bytes();
   if (topology_ && !failed_ && (relays || owes) && !patience_ended_) return;
-  if (owes) operations_->collectives().give_up_owed();
+  if (owes) {
+    operations_->collectives().give_up_owed();
+    operations_->settle(now);
+  }
   gone_ = true;
   if (operations_ && !failed_) operations_->fail_all(now, closed_meanwhile());
   const wire::Leave leave{false, {}};

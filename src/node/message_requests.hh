@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/failure.hh"
+#include "base/limits.hh"
 #include "node/calls.hh"
 
 namespace banyan::node {
@@ -19,16 +20,19 @@ enum class Caller : std::uint8_t { application, collectives, store };
 inline constexpr int kCallerShift = 56;
 constexpr Caller caller_of(CallId id) { return static_cast<Caller>(raw(id) >> kCallerShift); }
 
-// Is it still there? If it has left, what is pending with it fails; else nothing comes of it.
+// Is it still there, for this lane? If it has left, what is pending with it fails; else nothing comes of it.
 struct Ask {
   Rank peer{};
+  wire::Lane lane;
 };
 // Whoever made the call with this id does not wait any more, and hears no more of it.
 struct Cancel {};
+// It hears no more of it, but what comes is taken all the same, since its sender waits for that.
+struct Ignore {};
 
 struct MessageRequest {
   CallId id{};
-  std::variant<Send, Receive, Ask, Cancel> what;
+  std::variant<Send, Receive, Ask, Cancel, Ignore> what;
 };
 
 // A Send or Receive that has come to its end.
@@ -47,9 +51,12 @@ class MessageRequests {
     return add(next(last_), Send{target, tag, std::move(message)});
   }
   // `source`: kNoRank for any rank.
-  CallId receive(Rank source, const wire::Tag& tag) { return add(next(last_), Receive{source, tag}); }
-  void ask(Rank peer) { add(next(last_), Ask{peer}); }
+  CallId receive(Rank source, const wire::Tag& tag, std::uint64_t most_bytes = kMaxMessageBytes) {
+    return add(next(last_), Receive{source, tag, most_bytes});
+  }
+  void ask(Rank peer, const wire::Lane& lane) { add(next(last_), Ask{peer, lane}); }
   void cancel(CallId id) { list_.push_back({id, Cancel{}}); }
+  void ignore(CallId id) { list_.push_back({id, Ignore{}}); }
 
   std::vector<MessageRequest> take() { return std::exchange(list_, {}); }
   bool empty() const { return list_.empty(); }

@@ -79,7 +79,8 @@ void Messages::receive(Time now, CallId id, const Receive& receive, Time deadlin
   now_ = now;
   const bool from_any = receive.source == kNoRank;
   if (!may_call(id, from_any ? router_.self() : receive.source, receive.tag)) return;
-  calls_.add(id, {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline, from_any});
+  calls_.add(id,
+             {PendingCall::Kind::receive, receive.source, receive.tag, 0, now, deadline, from_any, receive.most_bytes});
   if (from_any) {
     inbound_.receive_from_any(id, receive.tag);
   } else {
@@ -108,7 +109,7 @@ void Messages::find_nothing(Time now, CallId id, Rank source) {
     calls_.add(id, {PendingCall::Kind::probe, source, 0, 0, now, kNever});
     return calls_.fail(id, FailureCode::rank_left, kHasLeft);
   }
-  probed_.insert(source);
+  probed_.insert({source, {}});
   effects_.complete(id, Payload{});
   settle();
 }
@@ -128,7 +129,9 @@ void Messages::carry_out(Time now, MessageRequest request) {
   if (const auto* receiving = std::get_if<Receive>(&request.what)) return receive(now, request.id, *receiving, kNever);
   now_ = now;
   if (const auto* asking = std::get_if<Ask>(&request.what)) {
-    if (!over_ && asking->peer != router_.self()) probed_.insert(asking->peer);
+    if (!over_ && asking->peer != router_.self()) probed_.insert({asking->peer, asking->lane});
+  } else if (std::holds_alternative<Ignore>(request.what)) {
+    if (calls_.contains(request.id)) calls_.ignore(request.id);
   } else if (const auto call = calls_.all().find(request.id); call != calls_.all().end()) {
     withdraw(request.id, call->second);
     calls_.forget(request.id);
@@ -151,6 +154,9 @@ void Messages::end_application_calls(const Failure& failure) {
     calls_.forget(id);
     effects_.complete(id, failure);
   }
+  application_over_ = true;
+  outbound_.clear(is_application);
+  inbound_.refuse_all(is_application);
   settle();
 }
 
@@ -164,9 +170,9 @@ void Messages::on_time(Time now) {
 
 // Only its neighbours are told when a rank leaves; others ask, and whoever can't pass the question on answers it.
 void Messages::ask_peers(Time now) {
-  std::set<Rank> peers = std::exchange(probed_, {});
+  std::set<FlowName> peers = std::exchange(probed_, {});
   for (const auto& [id, call] : calls_.all()) {
-    if (calls_.awaits_another(call)) peers.insert(call.peer);
+    if (calls_.awaits_another(call)) peers.insert({call.peer, call.tag.lane});
   }
   ask_at_ = after(now, ask_interval_);
   auto next = peers.upper_bound(last_asked_);
@@ -239,7 +245,7 @@ bool Messages::pass(Time now, LinkId from, const Payload& body) {
 }
 
 void Messages::deliver(const ArrivedData& data, LinkId from) {
-  if (!over_) {
+  if (!over(data.head.ends.lane)) {
     outbound_.on_acknowledged({data.head.ends.source, data.head.ends.lane}, data.head.acknowledged);
     inbound_.on_data(data.head, data.bytes, from);
   } else if (over_in_good_order()) {
@@ -251,7 +257,7 @@ void Messages::deliver(const ArrivedData& data, LinkId from) {
 }
 
 void Messages::deliver(const wire::Grant& grant, LinkId from) {
-  if (!over_) {
+  if (!over(grant.ends.lane)) {
     outbound_.on_grant(grant, from);
   } else if (over_in_good_order()) {
     router_.refuse(grant);
@@ -262,11 +268,14 @@ void Messages::deliver(const wire::Undeliverable& news, LinkId from) {
   if (!news.awaited) return outbound_.on_undeliverable(news, from);
   // What it has sent before is on the link. It is asked again once that has ended.
   if (direct_.link_to(news.ends.source) != kNoLink) return;
+  // A rank that closes may still take part in what others need of it; then it answers for the application alone.
   const Rank gone = news.ends.source;
-  inbound_.drop(gone);
-  outbound_.drop(gone);
-  const auto waits = [gone](const PendingCall& call) {
-    return call.kind != PendingCall::Kind::connect && call.peer == gone;
+  const bool altogether = !is_application(news.ends.lane);
+  const auto concerned = [altogether](const wire::Lane& lane) { return altogether || is_application(lane); };
+  inbound_.drop(gone, concerned);
+  outbound_.drop(gone, concerned);
+  const auto waits = [&](const PendingCall& call) {
+    return call.kind != PendingCall::Kind::connect && call.peer == gone && concerned(call.tag.lane);
   };
   calls_.fail_if(waits, FailureCode::rank_left, kHasLeft);
 }
@@ -361,16 +370,17 @@ void Messages::on_child_left(LinkId child) {
 
 // After anything else a verdict reaches everybody, and an answer from here could only be a wrong blame.
 bool Messages::over_in_good_order() const {
-  return over_->code == FailureCode::closed || over_->code == FailureCode::rank_left;
+  return !over_ || over_->code == FailureCode::closed || over_->code == FailureCode::rank_left;
 }
 
 void Messages::fail_all(const Failure& failure) {
   if (!over_) over_ = failure;
   calls_.fail_all(failure);
   ask_at_ = kNever;
-  outbound_.clear();
+  const auto all = [](const wire::Lane&) { return true; };
+  outbound_.clear(all);
   if (over_in_good_order()) {
-    inbound_.refuse_all();
+    inbound_.refuse_all(all);
   } else {
     inbound_.clear();
   }

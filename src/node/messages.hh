@@ -56,8 +56,7 @@ class Messages final : private DirectLinks::Traffic {
   // Ends every pending call, and every later one at once. With FailureCode::closed or rank_left nothing has broken, but
   // this rank receives no more, and whoever sends to it is told so.
   void fail_all(const Failure& failure);
-  // The same for what the application has pending, and no more: the node's other parts go on, and what comes for the
-  // application waits at its senders.
+  // The same for the application alone: the node's other parts go on.
   void end_application_calls(const Failure& failure);
   // What this rank had queued on the link is on its way: granted bytes follow.
   void on_drained(LinkId link) { outbound_.on_drained(link); }
@@ -102,6 +101,9 @@ class Messages final : private DirectLinks::Traffic {
   bool withdraw(CallId id, const PendingCall& call);
   void time_out(CallId id, const PendingCall& call, Time now);
   bool over_in_good_order() const;
+  // Whether nothing is received any more in this lane.
+  bool over(const wire::Lane& lane) const { return over_ || (application_over_ && is_application(lane)); }
+  static bool is_application(const wire::Lane& lane) { return lane.space == wire::Space::application; }
 
   const Topology& topology_;
   Effects& effects_;
@@ -111,11 +113,12 @@ class Messages final : private DirectLinks::Traffic {
   InboundMessages inbound_;
   OutboundMessages outbound_;
   std::optional<Failure> over_;
+  bool application_over_ = false;  // in good order
   const Duration ask_interval_;
-  Time now_{};             // of the last input that had one
-  Time ask_at_ = kNever;   // while calls wait for other ranks
-  std::set<Rank> probed_;  // in vain, since others were asked last
-  Rank last_asked_ = kNoRank;
+  Time now_{};                 // of the last input that had one
+  Time ask_at_ = kNever;       // while calls wait for other ranks
+  std::set<FlowName> probed_;  // in vain, since others were asked last
+  FlowName last_asked_{kNoRank, {}};
 };
 
 }  // namespace banyan::node

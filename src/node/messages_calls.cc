@@ -39,9 +39,10 @@ PendingCall PendingCalls::finish(CallId id) {
 }
 
 template <typename Result>
-void PendingCalls::report(CallId id, const wire::Tag& tag, Result result, Rank source) {
+void PendingCalls::report(CallId id, const PendingCall& call, Result result, Rank source) {
+  if (call.ignored) return;
   if (caller_of(id) != Caller::application) {
-    done_.push_back({id, tag, std::move(result), source});
+    done_.push_back({id, call.tag, std::move(result), source});
   } else if constexpr (std::is_same_v<Result, Failure>) {
     effects_.complete(id, std::move(result));
   } else {
@@ -51,10 +52,12 @@ void PendingCalls::report(CallId id, const wire::Tag& tag, Result result, Rank s
 
 void PendingCalls::complete(CallId id, Payload result, Rank source) {
   const PendingCall call = finish(id);
-  report(id, call.tag, std::move(result), source);
+  report(id, call, std::move(result), source);
 }
 
-void PendingCalls::refuse(CallId id, const wire::Tag& tag, Failure failure) { report(id, tag, std::move(failure)); }
+void PendingCalls::refuse(CallId id, const wire::Tag& tag, Failure failure) {
+  report(id, PendingCall{.tag = tag}, std::move(failure));
+}
 
 void PendingCalls::fail(CallId id, FailureCode code, const std::string& reason) {
   fail_with(id, code, "failed: " + reason);
@@ -71,7 +74,7 @@ void PendingCalls::fail_with(CallId id, FailureCode code, const std::string& wha
   const std::string host = known ? topology_.table().host(call.peer) : std::string();
   Failure failure{code, Phase::running, known ? RankSet::single(call.peer) : RankSet{}, host,
                   text_of(call, host) + " " + what_happened};
-  report(id, finish(id).tag, std::move(failure));
+  report(id, finish(id), std::move(failure));
 }
 
 std::string PendingCalls::text_of(const PendingCall& call, const std::string& host) {
@@ -88,7 +91,7 @@ std::string PendingCalls::text_of(const PendingCall& call, const std::string& ho
 }
 
 void PendingCalls::fail_all(const Failure& failure) {
-  for (const auto& [id, call] : calls_) report(id, call.tag, failure);
+  for (const auto& [id, call] : calls_) report(id, call, failure);
   calls_.clear();
   deadlines_.clear();
   awaiting_others_ = 0;

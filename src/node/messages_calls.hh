@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.hh"
 #include "node/effects.hh"
 #include "node/message_requests.hh"
 #include "node/topology.hh"
@@ -22,7 +23,9 @@ struct PendingCall {
   std::uint64_t bytes = 0;  // of the message, sends only
   Time started{};
   Time deadline = kNever;
-  bool from_any = false;  // a receive from whoever sends
+  bool from_any = false;                        // a receive from whoever sends
+  std::uint64_t most_bytes = kMaxMessageBytes;  // that a receive takes
+  bool ignored = false;                         // nobody is told what becomes of it
 };
 
 class PendingCalls {
@@ -36,6 +39,8 @@ class PendingCalls {
   const std::map<CallId, PendingCall>& all() const { return calls_; }
 
   bool is_from_any(CallId id) const { return calls_.at(id).from_any; }
+  std::uint64_t most_bytes(CallId id) const { return calls_.at(id).most_bytes; }
+  void ignore(CallId id) { calls_.at(id).ignored = true; }
   // A receive from any rank takes a message of this one; kNoRank: of nobody any more.
   void claim(CallId id, Rank source);
   // Whether any waits for a certain other rank; connects have patience of their own.
@@ -78,7 +83,7 @@ class PendingCalls {
   }
   PendingCall finish(CallId id);
   template <typename Result>
-  void report(CallId id, const wire::Tag& tag, Result result, Rank source = kNoRank);
+  void report(CallId id, const PendingCall& call, Result result, Rank source = kNoRank);
   void fail_with(CallId id, FailureCode code, const std::string& what_happened);
   static std::string text_of(const PendingCall& call, const std::string& host);
 

@@ -170,7 +170,9 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
   // A keeper takes in whatever comes, so nobody may send it gigabytes.
   if (head.ends.lane.space == wire::Space::store && head.total > wire::kMaxStoreMessageBytes) return;
-  Flow& flow = flow_of({head.ends.source, head.ends.lane});
+  const FlowName name{head.ends.source, head.ends.lane};
+  if (!flows_.contains(name) && !(head.offset == 0 && may_begin(name))) return;
+  Flow& flow = flow_of(name);
   const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
   const bool old = head.sequence < flow.lowest;
   if (!old && index >= kMaxMessagesInFlight) return;
@@ -192,6 +194,16 @@ void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, Link
     settle(flow, head.tag);
   }
   refill();
+}
+
+// Only what a receive waits for in a lane, or may come to wait for, is worth to be remembered: nobody may make this
+// rank remember lanes without end.
+bool InboundMessages::may_begin(const FlowName& name) const {
+  std::size_t unasked = 0;
+  for_each_flow_with(name.peer, flows_, [&unasked](const FlowName&, const Flow& flow) {
+    if (flow.announced != 0) ++unasked;
+  });
+  return unasked < kMaxUnaskedLanes;
 }
 
 // Its source sends it another way from now on. News that come over the tree while the direct link is still there are
@@ -297,6 +309,11 @@ void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
 void InboundMessages::deliver(Flow& flow, Channel& channel) {
   while (!channel.receives.empty() && !channel.messages.empty()) {
     Message& message = channel.messages.front();
+    if (message.total > calls_.most_bytes(channel.receives.front())) {
+      calls_.fail(channel.receives.front(), FailureCode::protocol, "the message is longer than it may be");
+      channel.receives.pop_front();
+      continue;
+    }
     if (!message.complete() || !deliverable(flow, message)) return;
     release(message);
     calls_.complete(channel.receives.front(), std::move(message.bytes), flow.name.peer);
@@ -400,12 +417,6 @@ void InboundMessages::drop_unreachable(LinkId leaving) {
   after_drop();
 }
 
-void InboundMessages::drop(Rank source) {
-  flow_of({source, {}});  // who asks for news of it finds them there
-  for_each_flow_with(source, flows_, [this](const FlowName&, Flow& flow) { drop(flow); });
-  after_drop();
-}
-
 // Receives from any rank wait for others' messages now, and there is room in the pool.
 void InboundMessages::after_drop() {
   for (auto waiting = any_.begin(); waiting != any_.end();) {
@@ -437,27 +448,23 @@ void InboundMessages::drop(Flow& flow) {
   std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
 }
 
-void InboundMessages::ask(Rank source) {
+void InboundMessages::ask(const FlowName& name) {
   // Over the tree, where those who know that it has left are asked.
-  const Flow& flow = flow_of({source, {}});
-  router_.route(wire::Grant{ends_of(flow), flow.announced_below(), 0, 0});
+  const auto at = flows_.find(name);
+  const Sequence first = at == flows_.end() ? Sequence{0} : at->second.announced_below();
+  router_.route(wire::Grant{router_.ends_to(name.peer, name.lane), first, 0, 0});
 }
 
-void InboundMessages::refuse_all() {
-  for (auto& [name, flow] : flows_) {
-    // Whoever loses the link before it has read this on it would ask those who know no more than that this rank has
-    // left.
-    if (router_.is_direct(router_.way_to(name.peer))) say_again_what_is_accepted(flow);
-    for (auto& [tag, channel] : flow.channels) {
-      for (Message& message : channel.messages) {
-        if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence);
-        release(message);
-      }
+void InboundMessages::refuse_all(Flow& flow) {
+  // Whoever loses the link before it has read this on it would ask those who know no more than that this rank has left.
+  if (router_.is_direct(router_.way_to(flow.name.peer))) say_again_what_is_accepted(flow);
+  for (auto& [tag, channel] : flow.channels) {
+    for (Message& message : channel.messages) {
+      if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence);
+      release(message);
     }
-    flow.channels.clear();
   }
-  any_.clear();
-  free_.clear();
+  flow.channels.clear();
 }
 
 bool InboundMessages::has_accepted(const wire::Data& head) const {

@@ -59,13 +59,27 @@ class InboundMessages {
   // Forgets the receives of sources that can't be reached once `leaving` is gone, and what can't arrive whole from
   // them or would overtake it. Messages that came before are still there to be received.
   void drop_unreachable(LinkId leaving);
-  // The same for one source that has left elsewhere.
-  void drop(Rank source);
-  // Asks `source` whether it is still there; if not, the answer is Undeliverable.
-  void ask(Rank source);
+  // The same for one source that has left elsewhere. Here and below `concerns` says which lanes.
+  template <typename Predicate>
+  void drop(Rank source, Predicate concerns) {
+    flow_of({source, {}});  // who asks for news of it finds them there
+    for_each_flow_with(source, flows_, [&](const FlowName& name, Flow& flow) {
+      if (concerns(name.lane)) drop(flow);
+    });
+    after_drop();
+  }
+  // Asks its source whether it is still there; if not, the answer is Undeliverable.
+  void ask(const FlowName& name);
   // Tells the senders of all messages that are not accepted that they won't be, and forgets everything but which ones
   // were: what is late of these must not be refused.
-  void refuse_all();
+  template <typename Predicate>
+  void refuse_all(Predicate concerns) {
+    for (auto& [name, flow] : flows_) {
+      if (concerns(name.lane)) refuse_all(flow);
+    }
+    std::erase_if(any_, [&](const auto& waiting) { return concerns(waiting.first.lane); });
+    std::erase_if(free_, [&](const auto& channels) { return concerns(channels.first.lane); });
+  }
   bool has_accepted(const wire::Data& head) const;
   void clear();
 
@@ -111,6 +125,8 @@ class InboundMessages {
   // This rank's ends of it.
   wire::Ends ends_of(const Flow& flow) const { return router_.ends_to(flow.name.peer, flow.name.lane); }
   void drop(Flow& flow);
+  void refuse_all(Flow& flow);
+  bool may_begin(const FlowName& name) const;
   static Message* find(Flow& flow, std::uint32_t tag, Sequence sequence);
   // Only what comes before the first gap of the flow: a message that is still on another path could be older.
   static bool deliverable(const Flow& flow, const Message& message) {

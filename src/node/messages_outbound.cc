@@ -207,15 +207,4 @@ void OutboundMessages::drop_unreachable(LinkId leaving) {
   ways_.erase(leaving);
 }
 
-void OutboundMessages::drop(Rank target) {
-  for_each_flow_with(target, flows_, [](const FlowName&, Flow& flow) {
-    flow = Flow{.first = Sequence{raw(flow.first) + flow.in_flight.size()}, .in_flight = {}, .waiting = {}};
-  });
-}
-
-void OutboundMessages::clear() {
-  flows_.clear();
-  ways_.clear();
-}
-
 }  // namespace banyan::node

@@ -54,8 +54,18 @@ class OutboundMessages {
   // Forgets what can't be sent any more once `leaving` is gone. Its calls have failed before.
   void drop_unreachable(LinkId leaving);
   // The same for one target that has left elsewhere. It may still tell what it has accepted, so numbers go on.
-  void drop(Rank target);
-  void clear();
+  // `concerns`: by lane.
+  template <typename Predicate>
+  void drop(Rank target, Predicate concerns) {
+    for_each_flow_with(target, flows_, [&](const FlowName& name, Flow& flow) {
+      if (!concerns(name.lane)) return;
+      flow = Flow{.first = Sequence{raw(flow.first) + flow.in_flight.size()}, .in_flight = {}, .waiting = {}};
+    });
+  }
+  template <typename Predicate>
+  void clear(Predicate concerns) {
+    std::erase_if(flows_, [&](const auto& flow) { return concerns(flow.first.lane); });
+  }
 
  private:
   struct Message {

@@ -1,6 +1,7 @@
 // A communicator of some of the job's ranks: the same Communicator as the job's, in a tree of its own (members.hh)
-// whose links are messages (member_links.hh). Its end is like a job's: whoever needs it no longer stays as long as one
-// below does, then takes leave of its parent behind all that it has sent.
+// whose links are messages (member_links.hh). Whoever needs it no longer says that it will call no more, stays as long
+// as one below does, then takes leave of its parent behind all that it has sent, and is gone when its parent has
+// answered.
 #pragma once
 
 #include <memory>
@@ -33,10 +34,12 @@ class Subcommunicator {
   Time deadline() const;
 
  private:
-  bool on_frame(Time now, LinkId from, const Payload& frame);
-  void lose(LinkId link, const Failure& failure);
+  bool on_frame(Time now, LinkId from, FrameClass frame_class, const Payload& frame);
+  bool on_leave(LinkId from, FrameClass frame_class, const Payload& body);
+  bool is_child(LinkId link) const { return topology_.child_index(link) < topology_.children().size(); }
+  void lose(LinkId link, FailureCode reason);
+  void lose_parent(Rank who);
   void advance();
-  Failure failure_of(LinkId link, FailureCode code, const char* what) const;
 
   const std::shared_ptr<const Members> members_;
   Topology topology_;
@@ -47,6 +50,7 @@ class Subcommunicator {
   Time ask_at_ = kNever;  // while an operation goes on
   std::size_t children_left_ = 0;
   bool parent_left_ = false;
+  bool parent_answered_ = false;
   bool leaving_ = false;
   bool said_goodbye_ = false;
   bool gone_ = false;

@@ -306,5 +306,142 @@ TEST(Subcommunicators, a_member_that_does_not_take_its_bytes_costs_the_one_above
   EXPECT_EQ((*job.result<Parts>(Rank{3}, calls[3]))[0], pattern(0, kBytes));
 }
 
+// Whoever leaves, wherever it stands: the root, one between, a leaf.
+TEST(Subcommunicators, a_rank_that_closes_one_is_named_wherever_it_stands_in_its_tree) {
+  for (const std::uint32_t leaver : {0u, 1u, 6u}) {
+    SCOPED_TRACE(leaver);
+    Job job({.world_size = 7, .fan_out = 2}, 11);
+    const auto groups = job.split_all(std::vector<std::int32_t>(7, 0));
+    job.operations(Rank{leaver}).call(job.now, {CallId{1000}, kNever, LeaveCommunicator{groups[0].id}});
+    job.run();
+    std::vector<std::pair<Rank, CallId>> calls;
+    for (std::uint32_t i = 0; i < 7; ++i) {
+      if (i != leaver) calls.emplace_back(Rank{i}, job.call(Rank{i}, in(groups[0].id, barrier())));
+    }
+    job.run_for(seconds(3));
+    for (const auto& [rank, call] : calls) {
+      const Failure* failure = job.failure(rank, call);
+      ASSERT_NE(failure, nullptr);
+      EXPECT_EQ(failure->code, FailureCode::rank_left);
+      EXPECT_EQ(failure->ranks, RankSet::single(Rank{leaver})) << failure->text;
+    }
+  }
+}
+
+TEST(Subcommunicators, all_close_one_in_any_order_and_nothing_is_left_of_it) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    const auto size = 2 + static_cast<std::uint32_t>(random.below(12));
+    Job job({.world_size = size, .ranks_per_host = 1 + static_cast<std::uint32_t>(random.below(3))}, seed);
+    const auto groups = job.split_all(std::vector<std::int32_t>(size, 0));
+    // The last calls are still on their way.
+    for (std::uint32_t i = 0; i < size; ++i) {
+      job.call(Rank{i}, in(groups[0].id, broadcast(Rank{0}, i == 0 ? pattern(1, 60'000) : Payload{})));
+      job.call(Rank{i}, in(groups[0].id, gather(Rank{size - 1}, pattern(i, 3'000))));
+    }
+    std::vector<std::uint32_t> order(size);
+    std::iota(order.begin(), order.end(), 0u);
+    for (std::uint32_t i = size; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+    for (const std::uint32_t rank : order) {
+      job.run(random.below(40));
+      job.operations(Rank{rank}).call(job.now, {CallId{1000}, kNever, LeaveCommunicator{groups[0].id}});
+    }
+    job.run_for(seconds(3));
+    for (std::uint32_t i = 0; i < size; ++i) {
+      EXPECT_EQ(job.at(Rank{i}).communicators(), 0u);
+      EXPECT_EQ(job.operations(Rank{i}).messages().unexpected_bytes(), 0u);
+      EXPECT_EQ(job.operations(Rank{i}).messages().outbound_bytes(), 0u);
+    }
+    EXPECT_TRUE(job.tree.refusals().empty());
+  }
+}
+
+TEST(Subcommunicators, a_split_that_its_caller_does_not_wait_for_any_more_is_told_to_those_who_count_on_it) {
+  Job job({.world_size = 4, .ranks_per_host = 2}, 12);
+  const CallId early = job.call(Rank{0}, split(0, 0), seconds(1));
+  job.run_for(seconds(2));
+  ASSERT_NE(job.failure(Rank{0}, early), nullptr);
+  std::vector<CallId> calls;
+  for (std::uint32_t i = 1; i < 4; ++i) calls.push_back(job.call(Rank{i}, split(0, 0)));
+  job.run();
+  const Made made = made_of(*job.result<Payload>(Rank{1}, calls[0]));
+  EXPECT_EQ(made.job_ranks, ranks({0, 1, 2, 3}));
+  std::vector<CallId> barriers;
+  for (std::uint32_t i = 1; i < 4; ++i) barriers.push_back(job.call(Rank{i}, in(made.id, barrier())));
+  job.run_for(seconds(2));
+  for (std::uint32_t i = 1; i < 4; ++i) {
+    const Failure* failure = job.failure(Rank{i}, barriers[i - 1]);
+    ASSERT_NE(failure, nullptr);
+    EXPECT_EQ(failure->ranks, RankSet::single(Rank{0})) << failure->text;
+  }
+}
+
+// Rank 1 leads rank 3 and 4 in the communicator's tree; it says what nobody may say there.
+TEST(Subcommunicators, a_member_that_breaks_the_protocol_is_named_and_the_job_goes_on) {
+  Job job({.world_size = 5, .fan_out = 2}, 13);
+  const auto groups = job.split_all(std::vector<std::int32_t>(5, 0));
+  const wire::Tag tag(0, wire::Space::link_data, groups[0].id);
+  MessageRequests bad(Caller::store);
+  for (int i = 0; i < 1000; ++i) bad.ask(Rank{0}, {});  // numbers that nobody else uses
+  bad.take();
+  bad.send(Rank{0}, tag, pattern(9, 3));
+  for (MessageRequest& request : bad.take()) job.operations(Rank{1}).messages().carry_out(job.now, std::move(request));
+  const CallId waits = job.call(Rank{2}, in(groups[0].id, barrier()));
+  job.call(Rank{0}, in(groups[0].id, barrier()));
+  job.run_for(seconds(2));
+  const Failure* failure = job.failure(Rank{2}, waits);
+  ASSERT_NE(failure, nullptr);
+  EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+  const CallId met = job.call(Rank{0}, barrier());
+  for (std::uint32_t i = 1; i < 5; ++i) job.call(Rank{i}, barrier());
+  job.run();
+  EXPECT_NE(job.result<Payload>(Rank{0}, met), nullptr);
+}
+
+TEST(Subcommunicators, a_frame_that_is_longer_than_frames_may_be_is_not_taken) {
+  Job job({.world_size = 3, .fan_out = 2}, 14);
+  const auto groups = job.split_all(std::vector<std::int32_t>(3, 0));
+  MessageRequests bad(Caller::store);
+  for (int i = 0; i < 1000; ++i) bad.ask(Rank{0}, {});
+  bad.take();
+  bad.send(Rank{0}, {0, wire::Space::link_control, groups[0].id}, pattern(9, kMaxFrameBytes + 1));
+  for (MessageRequest& request : bad.take()) job.operations(Rank{1}).messages().carry_out(job.now, std::move(request));
+  const CallId waits = job.call(Rank{2}, in(groups[0].id, barrier()));
+  job.call(Rank{0}, in(groups[0].id, barrier()));
+  job.run_for(seconds(2));
+  const Failure* failure = job.failure(Rank{2}, waits);
+  ASSERT_NE(failure, nullptr);
+  EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+}
+
+// A rank that closes goes on for its communicators and takes nothing more for the application.
+TEST(Subcommunicators, while_a_rank_that_closes_stays_for_others_sends_to_it_fail_at_once) {
+  Job job({.world_size = 3}, 15);
+  const auto groups = job.split_all({0, 0, 0});
+  const Failure closed{FailureCode::closed, Phase::closing, {}, {}, "closed"};
+  const auto message = [&](std::uint64_t id, std::size_t bytes) {
+    job.operations(Rank{2}).call(job.now, {CallId{id}, kNever, Send{Rank{0}, 5, pattern(id, bytes)}});
+    return CallId{id};
+  };
+  const CallId before = message(2000, 100'000);
+  job.run();
+  job.operations(Rank{0}).close(job.now, closed);
+  job.run();
+  const CallId after_it = message(2001, 3);
+  job.operations(Rank{2}).call(job.now, {CallId{2002}, kNever, Receive{Rank{0}, 6}});
+  job.run_for(seconds(3));
+  EXPECT_TRUE(job.operations(Rank{0}).owes_bytes());
+  for (const CallId id : {before, after_it, CallId{2002}}) {
+    const Failure* failure = job.failure(Rank{2}, id);
+    ASSERT_NE(failure, nullptr) << raw(id);
+    EXPECT_EQ(failure->code, FailureCode::rank_left);
+  }
+  // Its communicator's links still stand.
+  for (std::uint32_t i = 1; i < 3; ++i) job.operations(Rank{i}).close(job.now, closed);
+  job.run();
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_FALSE(job.operations(Rank{i}).owes_bytes());
+}
+
 }  // namespace
 }  // namespace banyan::node
