@@ -399,6 +399,24 @@ TEST(Subcommunicators, a_member_that_breaks_the_protocol_is_named_and_the_job_go
   EXPECT_NE(job.result<Payload>(Rank{0}, met), nullptr);
 }
 
+TEST(Subcommunicators, a_member_that_goes_without_a_word_while_it_owes_bytes_is_named) {
+  Job job({.world_size = 3, .fan_out = 2}, 16);
+  const auto groups = job.split_all({0, 0, 0});
+  const auto collect = [&](std::uint32_t rank) {
+    return job.call(Rank{rank}, in(groups[0].id, gather(Rank{0}, pattern(rank, 1 << 20))));
+  };
+  collect(1);
+  job.run();
+  job.operations(Rank{1}).fail_all(job.now, {FailureCode::closed, Phase::closing, {}, {}, "gone"});
+  job.run();
+  const std::vector<CallId> calls = {collect(0), collect(2)};
+  job.run_for(seconds(3));
+  const Failure* failure = job.failure(Rank{0}, calls[0]);
+  ASSERT_NE(failure, nullptr);
+  EXPECT_EQ(failure->code, FailureCode::rank_left);
+  EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+}
+
 TEST(Subcommunicators, a_frame_that_is_longer_than_frames_may_be_is_not_taken) {
   Job job({.world_size = 3, .fan_out = 2}, 14);
   const auto groups = job.split_all(std::vector<std::int32_t>(3, 0));
@@ -411,6 +429,7 @@ TEST(Subcommunicators, a_frame_that_is_longer_than_frames_may_be_is_not_taken) {
   job.call(Rank{0}, in(groups[0].id, barrier()));
   job.run_for(seconds(2));
   const Failure* failure = job.failure(Rank{2}, waits);
+  EXPECT_GT(job.operations(Rank{1}).messages().outbound_bytes(), kMaxFrameBytes);
   ASSERT_NE(failure, nullptr);
   EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
 }
