@@ -18,6 +18,8 @@ namespace {
 // Few tags, so that several messages of one flow are under way.
 constexpr std::uint32_t kTags = 3;
 constexpr std::uint32_t kMessagesPerOperation = 6;
+// At most, with its own.
+constexpr std::uint32_t kCallsInACommunicator = 10;
 // Exchanges between all pairs of more ranks would take most of a swarm's time.
 constexpr std::uint32_t kMostRanksInPairs = 64;
 // Beyond the numbers of all other operations.
@@ -121,7 +123,8 @@ void Program::plan_key(Random& random, std::uint32_t id) {
 // One of the whole job by two or three colors and none, in random order, and then calls in what comes of it.
 void Program::plan_split(Random& random, std::uint32_t id) {
   const auto is_world_collective = [](const Step& step) {
-    return step.what < What::send || (step.what >= What::split && step.what < What::put);
+    const bool collective = step.what < What::send || (step.what >= What::split && step.what <= What::exclusive_scan);
+    return collective && step.communicator == kWorld;
   };
   const Sequence sequence{static_cast<std::uint64_t>(std::ranges::count_if(plans_[0], is_world_collective))};
   const auto colors = static_cast<std::int32_t>(2 + random.below(2));
@@ -143,6 +146,26 @@ void Program::plan_split(Random& random, std::uint32_t id) {
       plans_[rank].back().group = groups_.size() - 1;
     }
     plan_calls_in(group, made, id + 1);
+  }
+  plan_group(random, id + kCallsInACommunicator);
+}
+
+// Some ranks in any order make a communicator beside that of the split, whose calls are still under way; some of them
+// leave it by themselves.
+void Program::plan_group(Random& random, std::uint32_t id) {
+  std::vector<std::uint32_t>& group = groups_.emplace_back();
+  for (std::uint32_t rank = 0; rank < ranks_; ++rank) {
+    if (rank == ranks_ - 1 || random.below(2) == 0)
+      group.insert(group.begin() + static_cast<std::ptrdiff_t>(random.below(group.size() + 1)), rank);
+  }
+  std::vector<Rank> job_ranks;
+  for (const std::uint32_t rank : group) job_ranks.push_back(Rank{rank});
+  const CommunicatorId made = node::communicator_of_ranks(kWorld, Sequence{0}, job_ranks);
+  const std::size_t place = groups_.size() - 1;
+  for (const std::uint32_t rank : group) plans_[rank].push_back({What::group, id, 0, 0, 0, made, place});
+  plan_calls_in(group, made, id + 1);
+  for (const std::uint32_t rank : group) {
+    if (random.below(2) == 0) plans_[rank].push_back({What::leave, id, 0, 0, 0, made, place});
   }
 }
 
@@ -282,6 +305,12 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
       return node::Send{Rank{step.peer}, tag_of(step.tag, step.communicator), bytes(step.id, rank, true)};
     case What::receive: return node::Receive{Rank{step.peer}, tag_of(step.tag, step.communicator)};
     case What::receive_any: return node::Receive{kNoRank, step.tag};
+    case What::group: {
+      node::MakeCommunicator make;
+      for (const std::uint32_t member : groups_[step.group]) make.ranks.push_back(Rank{member});
+      return make;
+    }
+    case What::leave: return node::LeaveCommunicator{step.communicator};
     case What::dial: return node::Dial{Rank{step.peer}};
     case What::alltoall:
     case What::reduce_scatter:
@@ -356,7 +385,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   if (payload == nullptr) return where + ": no bytes where some are due";
   Payload expected;
   if (step.what == What::broadcast) expected = bytes(step.id, members[step.peer]);
-  if (step.what == What::split && step.communicator != kWorld) {
+  if (step.what == What::group || (step.what == What::split && step.communicator != kWorld)) {
     Writer writer;
     writer.number(step.communicator);
     for (const std::uint32_t member : members) writer.number(member);

@@ -25,10 +25,12 @@ class Program {
   using Operation = decltype(node::Call::operation);
   Operation call(std::uint32_t rank, std::size_t index) const;
   // Whether that call may only be made once all earlier ones of its rank are done: in a communicator that one of them
-  // makes; or the last one, where there is a store, since ranks keep what others ask for until they have met.
+  // makes; when it leaves one; or the last one, where there is a store, since ranks keep what others ask for until they
+  // have met.
   bool waits(std::uint32_t rank, std::size_t index) const {
     if (has_store_ && index + 1 == calls(rank)) return true;
     const Step& step = plans_[rank][index];
+    if (step.what == What::leave) return true;
     return step.communicator != kWorld && step.what != What::split && plans_[rank][index - 1].what == What::split;
   }
   // Whether the job is none the worse if that call fails.
@@ -52,6 +54,8 @@ class Program {
     reduce_scatter,
     scan,
     exclusive_scan,
+    group,
+    leave,
     put,
     get,
     find,
@@ -71,6 +75,7 @@ class Program {
   void plan_receives_from_any(Random& random, std::uint32_t id);
   void plan_exchange(Random& random, std::uint32_t id);
   void plan_split(Random& random, std::uint32_t id);
+  void plan_group(Random& random, std::uint32_t id);
   void plan_calls_in(const std::vector<std::uint32_t>& group, CommunicatorId communicator, std::uint32_t first_id);
   // The ranks of the job that a step concerns, by their number in its communicator.
   std::vector<std::uint32_t> members_of(const Step& step) const;
