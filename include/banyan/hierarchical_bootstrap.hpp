@@ -364,9 +364,10 @@ class HierarchicalBootstrap {
   // ---- Communicators of some of the ranks ---------------------------------------------------------------------------
   // Each is a HierarchicalBootstrap with ranks 0, 1, 2, ... of its own and the operations of the job, which never mix
   // with those of others: neither collective ones nor messages. host_of, peer_blob, Handle::source and all arguments go
-  // by its ranks, errors by the job's (job_rank). It may be split in its turn. Whoever closes it, or drops it, goes on
-  // to pass on what others need there; their later operations in it fail with rank_left. It ends with its job: close
-  // those first. Messages that were sent in it should be received before. A rank may be in 4096 at a time.
+  // by its ranks, errors by the job's (job_rank) and say both of whoever speaks. It may be split in its turn. Whoever
+  // closes it, or drops it, goes on to pass on what others need there; their later operations in it fail with
+  // rank_left. It ends with its job: close those first. Messages that were sent in it should be received before. A rank
+  // may be in 4096 at a time.
 
   // Called by all ranks, as any collective operation. Those with the same color (0 or more) are together in the
   // communicator that comes back, ordered by key, then by their rank so far. Of color kNoColor: valid() is false.

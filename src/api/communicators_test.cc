@@ -159,5 +159,25 @@ TEST(Communicators, a_rank_that_leaves_is_named_as_the_job_knows_it) {
   });
 }
 
+TEST(Communicators, errors_say_which_rank_of_how_many_speaks) {
+  run_ranks(job_options(3), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    HierarchicalBootstrap pair = job.split(job.rank() == 0 ? 0 : 1);
+    if (job.rank() == 2) {
+      expect_misuse("(rank 1 of 2 in a communicator): misuse: send(): target is 2, and the ranks are 0 .. 1",
+                    [&] { pair.send(2, "too far"); });
+      expect_error(ErrorCode::timed_out,
+                   "(rank 1 of 2 in a communicator): running: ", [&] { pair.recv(0, 0, milliseconds(20)); });
+      expect_error(ErrorCode::mismatch, "(rank 1 of 2 in a communicator): running: ", [&] {
+        pair.send(1, "x");
+        pair.recv_value<int>(1);
+      });
+    }
+    job.barrier();
+    job.close();
+    expect_misuse("barrier() was called after close() of the communicator's job", [&] { pair.barrier(); });
+  });
+}
+
 }  // namespace
 }  // namespace banyan::api

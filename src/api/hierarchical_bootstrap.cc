@@ -44,7 +44,10 @@ class HierarchicalBootstrap::Implementation {
   }
   // Before what only the whole job has.
   api::Job& whole_job(const char* caller) const {
-    if (group) job->refuse_in_group(caller);
+    if (group) {
+      job->refuse_call(std::string(caller) + "() was called of a communicator, whose job has started long since",
+                       group.get());
+    }
     return *job;
   }
 
