@@ -8,11 +8,13 @@
 #include <banyan/hierarchical_bootstrap.hpp>
 
 #include "api/job_of_threads.hh"
+#include "base/limits.hh"
 
 namespace banyan::api {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 void begin(HierarchicalBootstrap& job, const Options& options) {
   job.init(options);
@@ -154,6 +156,35 @@ TEST(Communicators, a_rank_that_leaves_is_named_as_the_job_knows_it) {
     } else {
       pair.barrier();
     }
+    job.barrier();
+    job.close();
+  });
+}
+
+TEST(Communicators, a_barrier_of_some_ranks_and_a_group_of_the_same_are_not_taken_for_each_other) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    // One makes the group first, the other meets first.
+    std::optional<HierarchicalBootstrap> both;
+    if (job.rank() == 1) both = job.group({0, 1});
+    job.barrier({0, 1}, seconds(10));
+    if (job.rank() == 0) both = job.group({0, 1});
+    EXPECT_EQ(both->allreduce(1, Reduction::sum, seconds(10)), 2);
+    job.barrier();
+    job.close();
+  });
+}
+
+TEST(Communicators, one_too_many_is_refused_and_not_counted_among_those_of_its_ranks) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    if (job.rank() == 0) {
+      std::vector<HierarchicalBootstrap> full;
+      for (std::size_t i = 0; i < kMaxCommunicators; ++i) full.push_back(job.group({0}));
+      expect_error(ErrorCode::too_large, "the most it may be", [&] { job.group({0, 1}); });
+    }
+    HierarchicalBootstrap both = job.group({0, 1});
+    EXPECT_EQ(both.allreduce(1, Reduction::sum, seconds(10)), 2);
     job.barrier();
     job.close();
   });

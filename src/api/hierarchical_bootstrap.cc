@@ -132,7 +132,9 @@ HierarchicalBootstrap& HierarchicalBootstrap::group_for_barrier(std::vector<int>
   const std::lock_guard lock(implementation_->groups_mutex);
   const auto at = implementation_->groups.find(ranks);
   if (at != implementation_->groups.end()) return at->second;
-  HierarchicalBootstrap made = group(ranks);
+  detail::Call call{Kind::barrier_group, {}};
+  call.ranks = &ranks;
+  HierarchicalBootstrap made = made_by(run(call));
   return implementation_->groups.emplace(std::move(ranks), std::move(made)).first->second;
 }
 
