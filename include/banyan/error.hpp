@@ -4,6 +4,9 @@
 //   rendezvous node1:4242 and can reach it
 //   ^ who speaks     ^ phase       ^ what happened, with the ranks, the host and the remedy
 //
+// Of a communicator: "rank 3 on node7 (rank 1 of 4 in a communicator): running: ..."; its text and ranks() have the
+// ranks of the job.
+//
 // Two more forms: before init() nobody knows who speaks ("banyan: BANYAN_RANK is "x", which is not ..."), and a call
 // that breaks the rules has `misuse` for a phase ("rank 3 on node7: misuse: start() was called a second time: ...").
 //

@@ -140,6 +140,7 @@ struct Call {
     reduce_scatter,
     scan,
     exclusive_scan,
+    barrier_group,
     put,
     get,
     find,
@@ -158,7 +159,7 @@ struct Call {
   std::size_t count = 0;
   int color = -1;                                    // split
   int order = 0;                                     // split: its key
-  const std::vector<int>* ranks = nullptr;           // group
+  const std::vector<int>* ranks = nullptr;           // group, barrier_group
   const std::vector<std::size_t>* counts = nullptr;  // reduce_scatter by counts
   std::string_view key = {};                         // of the store
   const MessageView* expected = nullptr;             // compare_set; null: nothing may be there
@@ -351,8 +352,8 @@ class HierarchicalBootstrap {
   Handle begin_barrier(Timeout timeout = {}) { return begin({Kind::barrier, timeout}); }
 
   // Returns when every one of `ranks` has called it with the same ranks, in any order; this rank is one of them, and no
-  // other need do anything. The first barrier of some ranks makes a group() of them, which it keeps; so it can't be
-  // begun in a callback.
+  // other need do anything. The first barrier of some ranks makes a communicator of them, which is kept for the next;
+  // so it can't be begun in a callback.
   void barrier(const std::vector<int>& ranks, Timeout timeout = {}) { group_for_barrier(ranks).barrier(timeout); }
   std::future<void> barrier_async(const std::vector<int>& ranks, Timeout timeout = {}) {
     return group_for_barrier(ranks).barrier_async(timeout);
@@ -364,9 +365,10 @@ class HierarchicalBootstrap {
   // ---- Communicators of some of the ranks ---------------------------------------------------------------------------
   // Each is a HierarchicalBootstrap with ranks 0, 1, 2, ... of its own and the operations of the job, which never mix
   // with those of others: neither collective ones nor messages. host_of, peer_blob, Handle::source and all arguments go
-  // by its ranks, errors by the job's (job_rank). It may be split in its turn. Whoever closes it, or drops it, goes on
-  // to pass on what others need there; their later operations in it fail with rank_left. It ends with its job: close
-  // those first. Messages that were sent in it should be received before. A rank may be in 4096 at a time.
+  // by its ranks, errors by the job's (job_rank) and say both of whoever speaks. It may be split in its turn. Whoever
+  // closes it, or drops it, goes on to pass on what others need there; their later operations in it fail with
+  // rank_left. It ends with its job: close those first. Messages that were sent in it should be received before. A rank
+  // may be in 4096 at a time.
 
   // Called by all ranks, as any collective operation. Those with the same color (0 or more) are together in the
   // communicator that comes back, ordered by key, then by their rank so far. Of color kNoColor: valid() is false.

@@ -26,6 +26,7 @@ std::optional<wire::CollectiveKind> collective_kind(Kind kind) {
     case Kind::exclusive_scan: return wire::CollectiveKind::exclusive_scan;
     case Kind::split: return wire::CollectiveKind::split;
     case Kind::group:
+    case Kind::barrier_group:
     case Kind::send:
     case Kind::recv:
     case Kind::recv_any:
@@ -96,6 +97,7 @@ const char* name_of(Kind kind) {
   if (kind == Kind::probe_any) return "probe_any";
   if (kind == Kind::connect) return "connect";
   if (kind == Kind::group) return "group";
+  if (kind == Kind::barrier_group) return "barrier";  // as the application calls it
   if (kind == Kind::put) return "put";
   if (kind == Kind::get) return "get";
   if (kind == Kind::find) return "find";
@@ -128,6 +130,7 @@ const char* role_of(Kind kind) {
     case Kind::probe_any:
     case Kind::split:
     case Kind::group:
+    case Kind::barrier_group:
     case Kind::put:
     case Kind::get:
     case Kind::find:
@@ -158,8 +161,8 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
     made.operation = node::Probe{kNoRank, tag};
   } else if (call.kind == Kind::connect) {
     made.operation = node::Dial{job_rank(call.rank, group)};
-  } else if (call.kind == Kind::group) {
-    node::MakeCommunicator make{id, {}};
+  } else if (call.kind == Kind::group || call.kind == Kind::barrier_group) {
+    node::MakeCommunicator make{id, {}, call.kind == Kind::barrier_group};
     for (const int rank : *call.ranks) make.ranks.push_back(static_cast<Rank>(rank));
     made.operation = std::move(make);
   } else if (is_of_store(call.kind)) {

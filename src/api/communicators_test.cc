@@ -8,11 +8,13 @@
 #include <banyan/hierarchical_bootstrap.hpp>
 
 #include "api/job_of_threads.hh"
+#include "base/limits.hh"
 
 namespace banyan::api {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 void begin(HierarchicalBootstrap& job, const Options& options) {
   job.init(options);
@@ -156,6 +158,55 @@ TEST(Communicators, a_rank_that_leaves_is_named_as_the_job_knows_it) {
     }
     job.barrier();
     job.close();
+  });
+}
+
+TEST(Communicators, a_barrier_of_some_ranks_and_a_group_of_the_same_are_not_taken_for_each_other) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    // One makes the group first, the other meets first.
+    std::optional<HierarchicalBootstrap> both;
+    if (job.rank() == 1) both = job.group({0, 1});
+    job.barrier({0, 1}, seconds(10));
+    if (job.rank() == 0) both = job.group({0, 1});
+    EXPECT_EQ(both->allreduce(1, Reduction::sum, seconds(10)), 2);
+    job.barrier();
+    job.close();
+  });
+}
+
+TEST(Communicators, one_too_many_is_refused_and_not_counted_among_those_of_its_ranks) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    if (job.rank() == 0) {
+      std::vector<HierarchicalBootstrap> full;
+      for (std::size_t i = 0; i < kMaxCommunicators; ++i) full.push_back(job.group({0}));
+      expect_error(ErrorCode::too_large, "the most it may be", [&] { job.group({0, 1}); });
+    }
+    HierarchicalBootstrap both = job.group({0, 1});
+    EXPECT_EQ(both.allreduce(1, Reduction::sum, seconds(10)), 2);
+    job.barrier();
+    job.close();
+  });
+}
+
+TEST(Communicators, errors_say_which_rank_of_how_many_speaks) {
+  run_ranks(job_options(3), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    HierarchicalBootstrap pair = job.split(job.rank() == 0 ? 0 : 1);
+    if (job.rank() == 2) {
+      expect_misuse("(rank 1 of 2 in a communicator): misuse: send(): target is 2, and the ranks are 0 .. 1",
+                    [&] { pair.send(2, "too far"); });
+      expect_error(ErrorCode::timed_out,
+                   "(rank 1 of 2 in a communicator): running: ", [&] { pair.recv(0, 0, milliseconds(20)); });
+      expect_error(ErrorCode::mismatch, "(rank 1 of 2 in a communicator): running: ", [&] {
+        pair.send(1, "x");
+        pair.recv_value<int>(1);
+      });
+    }
+    job.barrier();
+    job.close();
+    expect_misuse("barrier() was called after close() of the communicator's job", [&] { pair.barrier(); });
   });
 }
 

@@ -10,7 +10,10 @@ constexpr std::size_t kMaxRanksInError = 65'536;
 
 std::string Speaker::prefix() const {
   if (rank < 0) return "banyan: ";
-  return "rank " + std::to_string(rank) + (host.empty() ? "" : " on " + host) + ": ";
+  const std::string place = communicator_rank < 0 ? ""
+                                                  : " (rank " + std::to_string(communicator_rank) + " of " +
+                                                        std::to_string(communicator_size) + " in a communicator)";
+  return "rank " + std::to_string(rank) + (host.empty() ? "" : " on " + host) + place + ": ";
 }
 
 Error to_error(const Failure& failure, const Speaker& speaker) {

@@ -13,8 +13,12 @@ namespace banyan::api {
 struct Speaker {
   int rank = -1;  // -1: not known yet
   std::string host;
+  // Where it speaks of a communicator: its rank there, and of how many.
+  int communicator_rank = -1;
+  int communicator_size = 0;
 
-  std::string prefix() const;  // "rank 3 on node7: ", or "banyan: "
+  std::string prefix()
+      const;  // "rank 3 on node7: ", "rank 3 on node7 (rank 1 of 4 in a communicator): ", or "banyan: "
 };
 
 Error to_error(const Failure& failure, const Speaker& speaker);

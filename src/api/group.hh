@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/failures.hh"
 #include "base/bytes.hh"
 #include "base/cursor.hh"
 #include "base/ids.hh"
@@ -16,21 +17,24 @@ namespace banyan::api {
 
 class Group {
  public:
-  // Of the result of a split (node/calls.hh); null: this rank is in none.
-  static std::shared_ptr<Group> of_result(const Payload& result, int own_job_rank) {
+  // Of the result of a split (node/calls.hh), as `speaker` of the job knows it; null: this rank is in none.
+  static std::shared_ptr<Group> of_result(const Payload& result, const Speaker& speaker) {
     if (result.empty()) return nullptr;
     const Slice flat = result.flatten();
     Reader reader(flat.bytes());
     const auto id = reader.number<CommunicatorId>();
     std::vector<int> job_ranks((result.size() - sizeof id) / sizeof(Rank));
     for (int& rank : job_ranks) rank = static_cast<int>(raw(reader.number<Rank>()));
-    return std::make_shared<Group>(id, std::move(job_ranks), own_job_rank);
+    return std::make_shared<Group>(id, std::move(job_ranks), speaker);
   }
 
-  Group(CommunicatorId id, std::vector<int> job_ranks, int own_job_rank) : id_(id), job_ranks_(std::move(job_ranks)) {
+  Group(CommunicatorId id, std::vector<int> job_ranks, Speaker speaker) : id_(id), job_ranks_(std::move(job_ranks)) {
     for (int rank = 0; rank < size(); ++rank) by_job_rank_.emplace_back(job_rank(rank), rank);
     std::ranges::sort(by_job_rank_);
-    rank_ = rank_of(own_job_rank);
+    rank_ = rank_of(speaker.rank);
+    speaker.communicator_rank = rank_;
+    speaker.communicator_size = size();
+    speaker_ = std::make_shared<const Speaker>(std::move(speaker));
   }
 
   CommunicatorId id() const { return id_; }
@@ -40,6 +44,7 @@ class Group {
   int job_rank(int rank) const { return job_ranks_[static_cast<std::size_t>(rank)]; }
   // Of one of its ranks.
   int rank_of(int job_rank) const { return std::ranges::lower_bound(by_job_rank_, std::pair(job_rank, 0))->second; }
+  const std::shared_ptr<const Speaker>& speaker() const { return speaker_; }
 
   std::atomic<bool> in_collective{false};
   std::atomic<bool> closed{false};
@@ -49,6 +54,7 @@ class Group {
   std::vector<int> job_ranks_;
   std::vector<std::pair<int, int>> by_job_rank_;
   int rank_ = 0;
+  std::shared_ptr<const Speaker> speaker_;
 };
 
 }  // namespace banyan::api

@@ -44,7 +44,10 @@ class HierarchicalBootstrap::Implementation {
   }
   // Before what only the whole job has.
   api::Job& whole_job(const char* caller) const {
-    if (group) job->refuse_in_group(caller);
+    if (group) {
+      job->refuse_call(std::string(caller) + "() was called of a communicator, whose job has started long since",
+                       group.get());
+    }
     return *job;
   }
 
@@ -129,7 +132,9 @@ HierarchicalBootstrap& HierarchicalBootstrap::group_for_barrier(std::vector<int>
   const std::lock_guard lock(implementation_->groups_mutex);
   const auto at = implementation_->groups.find(ranks);
   if (at != implementation_->groups.end()) return at->second;
-  HierarchicalBootstrap made = group(ranks);
+  detail::Call call{Kind::barrier_group, {}};
+  call.ranks = &ranks;
+  HierarchicalBootstrap made = made_by(run(call));
   return implementation_->groups.emplace(std::move(ranks), std::move(made)).first->second;
 }
 

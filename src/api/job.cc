@@ -38,11 +38,16 @@ void Job::close_quietly() {
   }
 }
 
-void Job::refuse(const std::string& text) const {
+void Job::refuse(const std::string& text, const Group* group) const {
   const ErrorPhase phase = state_ == State::closed    ? ErrorPhase::closing
                            : state_ == State::started ? ErrorPhase::running
                                                       : ErrorPhase::setup;
-  throw_misuse(*speaker_, phase, text);
+  throw_misuse(*speaker_of(group), phase, text);
+}
+
+void Job::refuse_call(const std::string& text, const Group* group) const {
+  const std::lock_guard lock(mutex_);
+  refuse(text, group);
 }
 
 void Job::expect_no_callback(const char* caller) const {
@@ -144,15 +149,18 @@ void Job::take_leave() {
 
 // ---- Operations
 
-void Job::expect_started(const char* caller) const {
-  if (state_ == State::closed) refuse(fmt::format("{}() was called after close()", caller));
+void Job::expect_started(const char* caller, const Group* group) const {
+  if (state_ == State::closed) {
+    const char* const whose = group == nullptr ? "" : " of the communicator's job";
+    refuse(fmt::format("{}() was called after close(){}", caller, whose), group);
+  }
   if (state_ != State::started)
     refuse(fmt::format("{}() was called before start(): the order is init(), start(), operations", caller));
 }
 
 void Job::expect_rank(const char* caller, const char* role, int rank, const Group* group) const {
   if (rank >= 0 && rank < size_of(group)) return;
-  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, size_of(group) - 1));
+  refuse(fmt::format("{}(): {} is {}, and the ranks are 0 .. {}", caller, role, rank, size_of(group) - 1), group);
 }
 
 const wire::Table& Job::table(const char* caller) const {
@@ -167,11 +175,11 @@ Job::Turn Job::take_turn(const detail::Call& call, const std::shared_ptr<Group>&
   if (!is_collective(call.kind)) return Turn(nullptr, nullptr);
   std::atomic<bool>& taken = group ? group->in_collective : in_collective_;
   if (taken.exchange(true, std::memory_order_acquire)) {
-    const std::lock_guard lock(mutex_);
-    refuse(fmt::format(
-        "{}() was called while another thread is in a collective operation of this bootstrap: the ranks could not "
-        "agree on the order of the two; let one thread make these calls, or begin them one after the other",
-        name_of(call.kind)));
+    refuse_call(
+        fmt::format("{}() was called while another thread is in a collective operation of this {}: the ranks could not "
+                    "agree on the order of the two; let one thread make these calls, or begin them one after the other",
+                    name_of(call.kind), group ? "communicator" : "bootstrap"),
+        group.get());
   }
   return Turn(&taken, group);
 }
@@ -179,19 +187,20 @@ Job::Turn Job::take_turn(const detail::Call& call, const std::shared_ptr<Group>&
 void Job::expect_callable(const detail::Call& call, const Group* group) const {
   const char* const name = name_of(call.kind);
   const std::lock_guard lock(mutex_);
-  expect_started(name);
+  expect_started(name, group);
   table(name);
   if (group != nullptr && group->closed)
-    refuse(fmt::format("{}() was called after close() of this communicator", name));
+    refuse(fmt::format("{}() was called after close() of this communicator", name), group);
   if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank, group);
   const bool scatters = call.kind == detail::Call::Kind::scatter && call.rank == rank_in(group);
   if ((scatters || call.kind == detail::Call::Kind::alltoall) &&
       call.parts->size() != static_cast<std::size_t>(size_of(group))) {
     refuse(fmt::format("{}(): {} gives {} parts to {} ranks: it must give one to each", name,
-                       scatters ? "the root" : "this rank", call.parts->size(), size_of(group)));
+                       scatters ? "the root" : "this rank", call.parts->size(), size_of(group)),
+           group);
   }
   if (call.kind == detail::Call::Kind::split && call.color < kNoColor)
-    refuse(fmt::format("split(): color is {}, and may be 0 or more, or kNoColor", call.color));
+    refuse(fmt::format("split(): color is {}, and may be 0 or more, or kNoColor", call.color), group);
   if (call.message.size() > kMaxMessageBytes) {
     throw to_error(
         {FailureCode::too_large,
@@ -199,21 +208,21 @@ void Job::expect_callable(const detail::Call& call, const Group* group) const {
          {},
          {},
          fmt::format("{}(): the message has {} bytes and may have {}", name, call.message.size(), kMaxMessageBytes)},
-        *speaker_);
+        *speaker_of(group));
   }
-  if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name));
+  if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name), group);
 }
 
 void Job::expect_sensible(const node::Collective& collective, const Group* group) const {
   const wire::CallSignature& call = collective.call;
   const auto ranks = static_cast<std::uint32_t>(size_of(group));
   if (!call.valid(ranks)) {
-    throw_misuse(*speaker_, ErrorPhase::running,
+    throw_misuse(*speaker_of(group), ErrorPhase::running,
                  call.to_string() + " does not exist: bitwise reductions are for integers");
   }
   if (call.kind != wire::CollectiveKind::reduce_scatter) return;
   if (const auto obstacle = node::obstacle_to_blocks(call, collective.counts, ranks))
-    throw_misuse(*speaker_, ErrorPhase::running, call.to_string() + " " + *obstacle);
+    throw_misuse(*speaker_of(group), ErrorPhase::running, call.to_string() + " " + *obstacle);
 }
 
 Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& group) {
@@ -223,21 +232,22 @@ Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& g
     expect_sensible(*collective, group.get());
   if (const auto* stored = std::get_if<node::StoreCall>(&made.operation)) {
     const auto failure = stored->misuse();
-    if (failure && failure->code == FailureCode::misuse) throw_misuse(*speaker_, ErrorPhase::running, failure->text);
-    if (failure) throw to_error(*failure, *speaker_);
+    if (failure && failure->code == FailureCode::misuse)
+      throw_misuse(*speaker_of(group.get()), ErrorPhase::running, failure->text);
+    if (failure) throw to_error(*failure, *speaker_of(group.get()));
   }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
-  return {rank_->submit(std::move(made)), speaker_, nullptr, group};
+  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group};
 }
 
-std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, options_.rank); }
+std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, *speaker_); }
 
 void Job::leave(Group& group) {
   {
     const std::lock_guard lock(mutex_);
     expect_own_process("close");
-    if (group.closed.exchange(true)) refuse("close() of this communicator was called a second time");
+    if (group.closed.exchange(true)) refuse("close() of this communicator was called a second time", &group);
     if (state_ != State::started) return;
   }
   rank_->submit({{}, kNever, node::LeaveCommunicator{group.id()}});
@@ -290,11 +300,6 @@ int Job::job_rank_of(int rank, const Group* group) const {
   if (state_ == State::fresh) refuse("job_rank() was called before init()");
   expect_rank("job_rank", "rank", rank, group);
   return static_cast<int>(raw(job_rank(rank, group)));
-}
-
-void Job::refuse_in_group(const char* caller) const {
-  const std::lock_guard lock(mutex_);
-  refuse(fmt::format("{}() was called of a communicator, whose job has started long since", caller));
 }
 
 node::Statistics Job::snapshot() const {

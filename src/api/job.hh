@@ -76,7 +76,8 @@ class Job {
   std::string host_of(int rank, const Group* group) const;
   Payload blob_of(int rank, const Group* group) const;
   int job_rank_of(int rank, const Group* group) const;
-  [[noreturn]] void refuse_in_group(const char* caller) const;
+  // Throws Error (misuse), in this rank's name.
+  [[noreturn]] void refuse_call(const std::string& text, const Group* group) const;
   Statistics statistics() const;
 
  private:
@@ -84,12 +85,15 @@ class Job {
 
   // These expect mutex_ to be held.
   const wire::Table& table(const char* caller) const;
-  void expect_started(const char* caller) const;
+  void expect_started(const char* caller, const Group* group = nullptr) const;
   void expect_own_process(const char* caller) const;
   void expect_rank(const char* caller, const char* role, int rank, const Group* group) const;
-  [[noreturn]] void refuse(const std::string& text) const;
+  [[noreturn]] void refuse(const std::string& text, const Group* group = nullptr) const;
   int rank_in(const Group* group) const { return group == nullptr ? options_.rank : group->rank(); }
   int size_of(const Group* group) const { return group == nullptr ? options_.world_size : group->size(); }
+  const std::shared_ptr<const Speaker>& speaker_of(const Group* group) const {
+    return group == nullptr ? speaker_ : group->speaker();
+  }
 
   // Throws Error (misuse) for reductions that can't be.
   void expect_sensible(const node::Collective& collective, const Group* group) const;

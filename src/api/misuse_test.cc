@@ -23,6 +23,7 @@ TEST(Misuse, before_init_nothing_works) {
   expect_misuse("set_blob() belongs between", [&] { job.set_blob("x"); });
   expect_misuse("close() was called before init()", [&] { job.close(); });
   expect_misuse("barrier() was called before start()", [&] { job.barrier(); });
+  expect_misuse("barrier() was called before start()", [&] { job.barrier({0}); });
   expect_misuse("rank() was called before init()", [&] { job.rank(); });
   expect_misuse("statistics() was called before start()", [&] { job.statistics(); });
 }

@@ -77,6 +77,9 @@ struct Dial {
 struct MakeCommunicator {
   CommunicatorId parent = kWorld;
   std::vector<Rank> ranks;  // each once, this one among them; by their new ranks
+  // Counted apart from the others: the application asked for a barrier of these ranks, and knows nothing of a
+  // communicator.
+  bool for_barriers = false;
 };
 
 // This rank needs the communicator no longer. Completes at once; what others need of this rank there goes on.

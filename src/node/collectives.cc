@@ -36,7 +36,7 @@ CommunicatorId id_of(Writer writer) {
   return CommunicatorId{std::max<std::uint64_t>(id, 1)};
 }
 
-// Of parent and sequence, and what makes the two kinds differ.
+// Of parent and sequence, and what makes the kinds differ.
 Writer id_writer(CommunicatorId parent, Sequence sequence, std::uint8_t kind) {
   Writer writer;
   writer.number(parent);
@@ -52,6 +52,13 @@ Payload result_of(CommunicatorId id, const std::vector<Rank>& job_ranks) {
   return Payload(std::move(writer).finish());
 }
 
+// Said before it counts as one of its ranks: the next attempt belongs to the others' same one.
+Failure one_too_many() {
+  const std::string text = "this rank is in " + std::to_string(kMaxCommunicators) +
+                           " communicators, the most it may be; close those that are not needed any more";
+  return {FailureCode::too_large, Phase::running, {}, {}, text};
+}
+
 }  // namespace
 
 CommunicatorId communicator_of_split(CommunicatorId parent, Sequence sequence, std::int32_t color) {
@@ -60,8 +67,9 @@ CommunicatorId communicator_of_split(CommunicatorId parent, Sequence sequence, s
   return id_of(std::move(writer));
 }
 
-CommunicatorId communicator_of_ranks(CommunicatorId parent, Sequence sequence, const std::vector<Rank>& job_ranks) {
-  Writer writer = id_writer(parent, sequence, 1);
+CommunicatorId communicator_of_ranks(CommunicatorId parent, Sequence sequence, const std::vector<Rank>& job_ranks,
+                                     bool for_barriers) {
+  Writer writer = id_writer(parent, sequence, for_barriers ? 2 : 1);
   for (const Rank rank : job_ranks) writer.number(rank);
   return id_of(std::move(writer));
 }
@@ -128,14 +136,15 @@ void Collectives::make(CallId id, const MakeCommunicator& call) {
         "a communicator is made of different ranks of 0 .. " + std::to_string(size - 1) + ", this one among them";
     return effects_.complete(id, Failure{FailureCode::misuse, Phase::running, {}, {}, text});
   }
-  const CommunicatorId first = communicator_of_ranks(call.parent, Sequence{0}, job_ranks);
+  if (subcommunicators_.size() >= kMaxCommunicators) return effects_.complete(id, one_too_many());
+  const CommunicatorId first = communicator_of_ranks(call.parent, Sequence{0}, job_ranks, call.for_barriers);
   if (made_of_ranks_.size() >= kMaxCommunicators && !made_of_ranks_.contains(first)) {
     const std::string text = "this rank has made communicators of " + std::to_string(kMaxCommunicators) +
                              " different lists of ranks, the most it may; keep those, or use split()";
     return effects_.complete(id, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
   }
   Sequence& times = made_of_ranks_[first];
-  const CommunicatorId made = communicator_of_ranks(call.parent, times, job_ranks);
+  const CommunicatorId made = communicator_of_ranks(call.parent, times, job_ranks, call.for_barriers);
   times = next(times);
   make(id, made, std::move(job_ranks));
 }

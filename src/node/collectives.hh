@@ -22,7 +22,8 @@ namespace banyan::node {
 // What all its members call a communicator that comes of split number `sequence` of `parent`, or that they make as the
 // `sequence`-th of the same ranks.
 CommunicatorId communicator_of_split(CommunicatorId parent, Sequence sequence, std::int32_t color);
-CommunicatorId communicator_of_ranks(CommunicatorId parent, Sequence sequence, const std::vector<Rank>& job_ranks);
+CommunicatorId communicator_of_ranks(CommunicatorId parent, Sequence sequence, const std::vector<Rank>& job_ranks,
+                                     bool for_barriers);
 
 class Collectives {
  public:
