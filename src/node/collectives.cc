@@ -163,9 +163,7 @@ void Collectives::make(std::optional<CallId> call, CommunicatorId id, std::vecto
   }
   if (!call) return;
   if (!too_many) return effects_.complete(*call, std::move(result));
-  const std::string text = "this rank is in " + std::to_string(kMaxCommunicators) +
-                           " communicators, the most it may be; close those that are not needed any more";
-  effects_.complete(*call, Failure{FailureCode::too_large, Phase::running, {}, {}, text});
+  effects_.complete(*call, one_too_many());
 }
 
 // Those of one color, by key, then by their rank so far.

@@ -160,7 +160,7 @@ void Program::plan_group(Random& random, std::uint32_t id) {
   }
   std::vector<Rank> job_ranks;
   for (const std::uint32_t rank : group) job_ranks.push_back(Rank{rank});
-  const CommunicatorId made = node::communicator_of_ranks(kWorld, Sequence{0}, job_ranks);
+  const CommunicatorId made = node::communicator_of_ranks(kWorld, Sequence{0}, job_ranks, false);
   const std::size_t place = groups_.size() - 1;
   for (const std::uint32_t rank : group) plans_[rank].push_back({What::group, id, 0, 0, 0, made, place});
   plan_calls_in(group, made, id + 1);
