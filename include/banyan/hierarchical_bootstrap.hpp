@@ -353,7 +353,7 @@ class HierarchicalBootstrap {
 
   // Returns when every one of `ranks` has called it with the same ranks, in any order; this rank is one of them, and no
   // other need do anything. The first barrier of some ranks makes a communicator of them, which is kept for the next;
-  // so it can't be begun in a callback.
+  // so it can't be begun in a callback, nor by two threads at a time.
   void barrier(const std::vector<int>& ranks, Timeout timeout = {}) { group_for_barrier(ranks).barrier(timeout); }
   std::future<void> barrier_async(const std::vector<int>& ranks, Timeout timeout = {}) {
     return group_for_barrier(ranks).barrier_async(timeout);
