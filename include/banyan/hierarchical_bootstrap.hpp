@@ -377,7 +377,7 @@ class HierarchicalBootstrap {
   }
   std::future<HierarchicalBootstrap> split_async(int color, int key = 0, Timeout timeout = {});
   Handle begin_split(int color, int key = 0, Timeout timeout = {}) { return begin(split_call(color, key, timeout)); }
-  // What a begun split has made, once. Waits first if need be.
+  // What a begun split has made, once. Waits first if need be. Error (misuse) of any other operation.
   HierarchicalBootstrap made_by(const Handle& split) const;
 
   // Called by all ranks: a communicator of all of them, with the same ranks.

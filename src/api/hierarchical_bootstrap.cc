@@ -35,10 +35,21 @@ class HierarchicalBootstrap::Implementation {
 
   static Handle handle(api::Job::Begun begun) {
     return Handle(std::make_shared<Handle::Implementation>(std::move(begun.operation), std::move(begun.speaker),
-                                                           std::move(begun.watch), std::move(begun.group)));
+                                                           std::move(begun.watch), std::move(begun.group),
+                                                           std::move(begun.maker)));
   }
   static HierarchicalBootstrap made_by(const std::shared_ptr<api::Job>& job, const Handle& split) {
-    std::shared_ptr<api::Group> group = job->group_of(split.implementation_->message(0));
+    Handle::Implementation& handle = *split.implementation_;
+    if (!handle.makes_communicator_of(job)) {
+      job->refuse_call("made_by() was called with what is no split of this job: it takes what begin_split() gave",
+                       nullptr);
+    }
+    const Payload& result = handle.message(0);
+    if (!handle.take_communicator()) {
+      job->refuse_call("made_by() was called a second time with a split, which makes one communicator: keep that",
+                       nullptr);
+    }
+    std::shared_ptr<api::Group> group = job->group_of(result);
     if (!group) return HierarchicalBootstrap(nullptr);
     return HierarchicalBootstrap(std::make_unique<Implementation>(job, std::move(group)));
   }

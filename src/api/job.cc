@@ -119,7 +119,7 @@ Job::Begun Job::start() {
   auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
   start_ = rank_->start();
   start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
-  return {start_, speaker_, watch, nullptr};
+  return {start_, speaker_, watch, nullptr, {}};
 }
 
 void Job::close() {
@@ -238,7 +238,9 @@ Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& g
   }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
-  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group};
+  const bool makes = makes_communicator(call.kind);
+  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group,
+          makes ? weak_from_this() : std::weak_ptr<const Job>()};
 }
 
 std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, *speaker_); }

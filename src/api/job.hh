@@ -19,7 +19,7 @@
 
 namespace banyan::api {
 
-class Job {
+class Job : public std::enable_shared_from_this<Job> {
  public:
   // An operation that goes on, and who speaks in its errors. `watch`: a start's callback.
   struct Begun {
@@ -27,6 +27,7 @@ class Job {
     std::shared_ptr<const Speaker> speaker;
     std::shared_ptr<StartWatch> watch;
     std::shared_ptr<const Group> group;  // whose ranks its result is to have
+    std::weak_ptr<const Job> maker;      // of a split or group: the job that it makes one of
   };
   // The right to be in a collective operation, given back at the end of its life.
   class Turn {
