@@ -122,5 +122,30 @@ TEST(Callbacks, cannot_begin_the_first_barrier_of_some_ranks) {
   job->barrier({0});
 }
 
+TEST(Callbacks, that_drop_their_job_end_it_though_communicators_and_splits_of_it_live_on) {
+  std::promise<void> noticed;
+  run_ranks(job_options(2), [&](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    HierarchicalBootstrap twin = job.duplicate();
+    if (job.rank() == 0) {
+      expect_error(ErrorCode::rank_lost, "rank 1", [&] { job.recv(1, 0, 10s); });
+      noticed.set_value();
+      return;
+    }
+    auto split = job.split_async(0);
+    auto dropped = std::make_unique<HierarchicalBootstrap>(std::move(job));
+    std::promise<void> called;
+    call_back(*dropped, [&, done = called.get_future().share()] {
+      done.wait();
+      dropped.reset();
+    });
+    called.set_value();
+    noticed.get_future().wait();
+    expect_error(ErrorCode::closed, "", [&] { split.get(); });
+    EXPECT_EQ(twin.statistics().hosts, 1);
+  });
+}
+
 }  // namespace
 }  // namespace banyan::api

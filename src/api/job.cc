@@ -30,9 +30,15 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
 }  // namespace
 
 void Job::close_quietly() {
-  if (state_ != State::started || rank_->forked() || driver::Runtime::in_callback()) return;
+  if (state_ != State::started || rank_->forked()) return;
   try {
-    close();
+    if (!driver::Runtime::in_callback()) return close();
+    // Now, and not with this object: communicators and callbacks may hold it for as long as the others wait for it.
+    {
+      const std::lock_guard lock(mutex_);
+      state_ = State::closed;
+    }
+    end_rank();
   } catch (const std::exception& error) {
     log_.say(LogLevel::debug, error.what());
   }
@@ -138,6 +144,10 @@ void Job::take_leave() {
   // Of a failed rank too: it may have a verdict to tell.
   const Duration patience = rank_->config().close_timeout;
   rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
+  end_rank();
+}
+
+void Job::end_rank() {
   const node::Statistics last = rank_->statistics();
   {
     const std::lock_guard lock(mutex_);

@@ -53,8 +53,8 @@ class Job : public std::enable_shared_from_this<Job> {
   void set_blob(MessageView blob);
   Begun start();
   void close();
-  // The same without a word if it fails, or is not to be. In a callback it can't take leave of the others first, in a
-  // child of fork() it does nothing.
+  // The same without a word if it fails, or is not to be. In a callback it can't take leave of the others first, so
+  // they may lose this rank; in a child of fork() it does nothing.
   void close_quietly();
 
   // Before what blocks, since there is nothing to undo then: Error (misuse) in a callback, which would wait for itself.
@@ -99,6 +99,7 @@ class Job : public std::enable_shared_from_this<Job> {
   // Throws Error (misuse) for reductions that can't be.
   void expect_sensible(const node::Collective& collective, const Group* group) const;
   void take_leave();
+  void end_rank();
   node::Statistics snapshot() const;
 
   // Never held while the driver may run: a callback may ask for what it guards.
