@@ -75,7 +75,8 @@ class Handle {
     for (std::size_t i = 0; i < count; ++i) all.push_back(message<Message>(i));
     return all;
   }
-  // The rank that sent the message, of a recv or recv_any; -1 of every other operation.
+  // The rank that sent the message, of a recv or recv_any; -1 of every other operation, and in a communicator where the
+  // sender is not in it.
   int source() const;
   // Message `index` as the one value it holds; Error (mismatch) when it has another size.
   template <typename Value>

@@ -353,7 +353,7 @@ class HierarchicalBootstrap {
 
   // Returns when every one of `ranks` has called it with the same ranks, in any order; this rank is one of them, and no
   // other need do anything. The first barrier of some ranks makes a communicator of them, which is kept for the next;
-  // so it can't be begun in a callback.
+  // so it can't be begun in a callback, nor by two threads at a time.
   void barrier(const std::vector<int>& ranks, Timeout timeout = {}) { group_for_barrier(ranks).barrier(timeout); }
   std::future<void> barrier_async(const std::vector<int>& ranks, Timeout timeout = {}) {
     return group_for_barrier(ranks).barrier_async(timeout);
@@ -377,7 +377,7 @@ class HierarchicalBootstrap {
   }
   std::future<HierarchicalBootstrap> split_async(int color, int key = 0, Timeout timeout = {});
   Handle begin_split(int color, int key = 0, Timeout timeout = {}) { return begin(split_call(color, key, timeout)); }
-  // What a begun split has made, once. Waits first if need be.
+  // What a begun split has made, once. Waits first if need be. Error (misuse) of any other operation.
   HierarchicalBootstrap made_by(const Handle& split) const;
 
   // Called by all ranks: a communicator of all of them, with the same ranks.

@@ -109,6 +109,8 @@ const char* name_of(Kind kind) {
 
 bool is_collective(Kind kind) { return collective_kind(kind).has_value(); }
 
+bool makes_communicator(Kind kind) { return kind == Kind::split || kind == Kind::group || kind == Kind::barrier_group; }
+
 const char* role_of(Kind kind) {
   switch (kind) {
     case Kind::broadcast:

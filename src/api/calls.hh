@@ -10,6 +10,8 @@ namespace banyan::api {
 
 const char* name_of(detail::Call::Kind kind);  // "broadcast"
 bool is_collective(detail::Call::Kind kind);
+// Its result is that of a split (node/calls.hh).
+bool makes_communicator(detail::Call::Kind kind);
 // What the rank in the call is: "root", "target", "source", "peer"; null where the operation has none.
 const char* role_of(detail::Call::Kind kind);
 

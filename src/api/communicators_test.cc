@@ -190,6 +190,27 @@ TEST(Communicators, one_too_many_is_refused_and_not_counted_among_those_of_its_r
   });
 }
 
+TEST(Communicators, only_a_split_of_the_job_has_made_one_and_only_once) {
+  run_ranks(job_options(2), [](HierarchicalBootstrap& job, const Options& options) {
+    begin(job, options);
+    const Handle split = job.begin_split(0);
+    const Handle none = job.begin_split(kNoColor);
+    const Handle received = job.begin_recv(job.rank());
+    job.send(job.rank(), split.message());  // as long as a communicator, and yet none
+    expect_misuse("is no split of this job", [&] { job.made_by(received); });
+    expect_misuse("is no split of this job", [&] { job.made_by(job.begin_barrier()); });
+    HierarchicalBootstrap other;
+    other.init(0, 1, "127.0.0.1", 0);
+    other.start();
+    expect_misuse("is no split of this job", [&] { other.made_by(split); });
+    EXPECT_EQ(job.made_by(split).world_size(), 2);
+    expect_misuse("a second time", [&] { job.made_by(split); });
+    EXPECT_FALSE(job.made_by(none).valid());
+    job.barrier();
+    job.close();
+  });
+}
+
 TEST(Communicators, errors_say_which_rank_of_how_many_speaks) {
   run_ranks(job_options(3), [](HierarchicalBootstrap& job, const Options& options) {
     begin(job, options);

@@ -42,8 +42,11 @@ class Group {
   int rank() const { return rank_; }
   // 0 <= rank < size().
   int job_rank(int rank) const { return job_ranks_[static_cast<std::size_t>(rank)]; }
-  // Of one of its ranks.
-  int rank_of(int job_rank) const { return std::ranges::lower_bound(by_job_rank_, std::pair(job_rank, 0))->second; }
+  // -1: it is in no such group. Its number is no secret in the job, so any rank may have sent what names it.
+  int rank_of(int job_rank) const {
+    const auto at = std::ranges::lower_bound(by_job_rank_, std::pair(job_rank, 0));
+    return at == by_job_rank_.end() || at->first != job_rank ? -1 : at->second;
+  }
   const std::shared_ptr<const Speaker>& speaker() const { return speaker_; }
 
   std::atomic<bool> in_collective{false};

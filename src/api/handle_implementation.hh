@@ -1,6 +1,7 @@
 // What a Handle holds.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -13,17 +14,23 @@
 #include "base/time.hh"
 #include "driver/asio/operation.hh"
 
+namespace banyan::api {
+class Job;
+}
+
 namespace banyan {
 
 class Handle::Implementation {
  public:
-  // `watch`: the operation is a start, and the watch is its callback.
+  // `watch`: the operation is a start, and the watch is its callback. `maker`: it makes a communicator of this job.
   Implementation(std::shared_ptr<driver::Operation> operation, std::shared_ptr<const api::Speaker> speaker,
-                 std::shared_ptr<api::StartWatch> watch, std::shared_ptr<const api::Group> group)
+                 std::shared_ptr<api::StartWatch> watch, std::shared_ptr<const api::Group> group,
+                 std::weak_ptr<const api::Job> maker)
       : operation_(std::move(operation)),
         speaker_(std::move(speaker)),
         watch_(std::move(watch)),
-        group_(std::move(group)) {}
+        group_(std::move(group)),
+        maker_(std::move(maker)) {}
 
   driver::Operation& operation() const { return *operation_; }
   const api::Speaker& speaker() const { return *speaker_; }
@@ -38,12 +45,17 @@ class Handle::Implementation {
   const driver::Outcome& result() const;
   // Message `index` of it; throws Error (misuse) when there is none.
   const Payload& message(std::size_t index) const;
+  bool makes_communicator_of(const std::shared_ptr<const api::Job>& job) const { return maker_.lock() == job; }
+  // True the first time: whoever asks has the communicator from then on.
+  bool take_communicator() { return !taken_.exchange(true); }
 
  private:
   const std::shared_ptr<driver::Operation> operation_;
   const std::shared_ptr<const api::Speaker> speaker_;
   const std::shared_ptr<api::StartWatch> watch_;
   const std::shared_ptr<const api::Group> group_;  // null: the whole job
+  const std::weak_ptr<const api::Job> maker_;
+  std::atomic<bool> taken_{false};
 };
 
 }  // namespace banyan

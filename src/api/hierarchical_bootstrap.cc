@@ -35,12 +35,43 @@ class HierarchicalBootstrap::Implementation {
 
   static Handle handle(api::Job::Begun begun) {
     return Handle(std::make_shared<Handle::Implementation>(std::move(begun.operation), std::move(begun.speaker),
-                                                           std::move(begun.watch), std::move(begun.group)));
+                                                           std::move(begun.watch), std::move(begun.group),
+                                                           std::move(begun.maker)));
   }
   static HierarchicalBootstrap made_by(const std::shared_ptr<api::Job>& job, const Handle& split) {
-    std::shared_ptr<api::Group> group = job->group_of(split.implementation_->message(0));
+    Handle::Implementation& handle = *split.implementation_;
+    if (!handle.makes_communicator_of(job)) {
+      job->refuse_call("made_by() was called with what is no split of this job: it takes what begin_split() gave",
+                       nullptr);
+    }
+    const Payload& result = handle.message(0);
+    if (!handle.take_communicator()) {
+      job->refuse_call("made_by() was called a second time with a split, which makes one communicator: keep that",
+                       nullptr);
+    }
+    std::shared_ptr<api::Group> group = job->group_of(result);
     if (!group) return HierarchicalBootstrap(nullptr);
     return HierarchicalBootstrap(std::make_unique<Implementation>(job, std::move(group)));
+  }
+  // What has been made for barriers of these ranks. Null: nothing yet, and the caller is the one to make it.
+  HierarchicalBootstrap* find_or_begin_group(const std::vector<int>& ranks) {
+    const std::lock_guard lock(groups_mutex);
+    const auto at = groups.find(ranks);
+    if (at != groups.end() && at->second.valid()) return &at->second;
+    if (driver::Runtime::in_callback()) {
+      job->refuse_call(
+          "the first barrier() of these ranks was called in a callback of Banyan, where nothing may wait, and it makes "
+          "a communicator of them: call one before",
+          group.get());
+    }
+    if (at != groups.end()) {
+      job->refuse_call(
+          "barrier() was called while another thread is in the first one of these ranks: the ranks could not agree on "
+          "the order of the two; let one thread make these calls, or begin them one after the other",
+          group.get());
+    }
+    groups.emplace(ranks, HierarchicalBootstrap(nullptr));
+    return nullptr;
   }
   // Before what only the whole job has.
   api::Job& whole_job(const char* caller) const {
@@ -54,7 +85,8 @@ class HierarchicalBootstrap::Implementation {
   const std::shared_ptr<api::Job> job;
   const std::shared_ptr<api::Group> group;
 
-  // The groups that barriers of some ranks have been called on, by their job ranks.
+  // The groups that barriers of some ranks have been called on, by their ranks; not valid() while one is being made.
+  // The mutex is never held while the driver may run: a callback may begin a barrier.
   std::mutex groups_mutex;
   std::map<std::vector<int>, HierarchicalBootstrap> groups;
 };
@@ -129,13 +161,18 @@ std::future<HierarchicalBootstrap> HierarchicalBootstrap::split_async(int color,
 
 HierarchicalBootstrap& HierarchicalBootstrap::group_for_barrier(std::vector<int> ranks) {
   std::sort(ranks.begin(), ranks.end());
-  const std::lock_guard lock(implementation_->groups_mutex);
-  const auto at = implementation_->groups.find(ranks);
-  if (at != implementation_->groups.end()) return at->second;
-  detail::Call call{Kind::barrier_group, {}};
-  call.ranks = &ranks;
-  HierarchicalBootstrap made = made_by(run(call));
-  return implementation_->groups.emplace(std::move(ranks), std::move(made)).first->second;
+  if (HierarchicalBootstrap* const made = implementation_->find_or_begin_group(ranks)) return *made;
+  try {
+    detail::Call call{Kind::barrier_group, {}};
+    call.ranks = &ranks;
+    HierarchicalBootstrap made = made_by(run(call));
+    const std::lock_guard lock(implementation_->groups_mutex);
+    return implementation_->groups.at(ranks) = std::move(made);
+  } catch (...) {
+    const std::lock_guard lock(implementation_->groups_mutex);
+    implementation_->groups.erase(ranks);
+    throw;
+  }
 }
 
 Handle HierarchicalBootstrap::run(const detail::Call& call) {

@@ -30,9 +30,15 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
 }  // namespace
 
 void Job::close_quietly() {
-  if (state_ != State::started || rank_->forked() || driver::Runtime::in_callback()) return;
+  if (state_ != State::started || rank_->forked()) return;
   try {
-    close();
+    if (!driver::Runtime::in_callback()) return close();
+    // Now, and not with this object: communicators and callbacks may hold it for as long as the others wait for it.
+    {
+      const std::lock_guard lock(mutex_);
+      state_ = State::closed;
+    }
+    end_rank();
   } catch (const std::exception& error) {
     log_.say(LogLevel::debug, error.what());
   }
@@ -119,7 +125,7 @@ Job::Begun Job::start() {
   auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
   start_ = rank_->start();
   start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
-  return {start_, speaker_, watch, nullptr};
+  return {start_, speaker_, watch, nullptr, {}};
 }
 
 void Job::close() {
@@ -138,6 +144,10 @@ void Job::take_leave() {
   // Of a failed rank too: it may have a verdict to tell.
   const Duration patience = rank_->config().close_timeout;
   rank_->submit({{}, after(driver::now(), patience), node::Close{}})->wait();
+  end_rank();
+}
+
+void Job::end_rank() {
   const node::Statistics last = rank_->statistics();
   {
     const std::lock_guard lock(mutex_);
@@ -238,7 +248,9 @@ Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& g
   }
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
-  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group};
+  const bool makes = makes_communicator(call.kind);
+  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group,
+          makes ? weak_from_this() : std::weak_ptr<const Job>()};
 }
 
 std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, *speaker_); }

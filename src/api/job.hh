@@ -19,7 +19,7 @@
 
 namespace banyan::api {
 
-class Job {
+class Job : public std::enable_shared_from_this<Job> {
  public:
   // An operation that goes on, and who speaks in its errors. `watch`: a start's callback.
   struct Begun {
@@ -27,6 +27,7 @@ class Job {
     std::shared_ptr<const Speaker> speaker;
     std::shared_ptr<StartWatch> watch;
     std::shared_ptr<const Group> group;  // whose ranks its result is to have
+    std::weak_ptr<const Job> maker;      // of a split or group: the job that it makes one of
   };
   // The right to be in a collective operation, given back at the end of its life.
   class Turn {
@@ -52,8 +53,8 @@ class Job {
   void set_blob(MessageView blob);
   Begun start();
   void close();
-  // The same without a word if it fails, or is not to be. In a callback it can't take leave of the others first, in a
-  // child of fork() it does nothing.
+  // The same without a word if it fails, or is not to be. In a callback it can't take leave of the others first, so
+  // they may lose this rank; in a child of fork() it does nothing.
   void close_quietly();
 
   // Before what blocks, since there is nothing to undo then: Error (misuse) in a callback, which would wait for itself.
@@ -98,6 +99,7 @@ class Job {
   // Throws Error (misuse) for reductions that can't be.
   void expect_sensible(const node::Collective& collective, const Group* group) const;
   void take_leave();
+  void end_rank();
   node::Statistics snapshot() const;
 
   // Never held while the driver may run: a callback may ask for what it guards.
