@@ -43,6 +43,10 @@ struct CallText {
     return "connect(to rank " + std::to_string(raw(dial.peer)) + ")";
   }
   std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + "(" + call.key + ")"; }
+  std::string operator()(const node::MakeCommunicator& make) const {
+    return "group(" + std::to_string(make.ranks.size()) + " ranks)";
+  }
+  std::string operator()(const node::LeaveCommunicator&) const { return "close() of a communicator"; }
   std::string operator()(const node::Close&) const { return "close()"; }
 };
 
