@@ -77,6 +77,8 @@ class Messages final : private DirectLinks::Traffic {
   std::uint64_t unexpected_bytes() const { return inbound_.held_bytes(); }
   // Bytes of messages that this rank has sent and others have yet to accept, and of those that wait to be sent.
   std::uint64_t outbound_bytes() const { return outbound_.bytes(); }
+  // For tests: how many flows to this rank are remembered.
+  std::size_t inbound_flows() const { return inbound_.flows(); }
   // For tests: recounts what is kept in two places.
   bool consistent() const { return inbound_.consistent(); }
 

@@ -114,6 +114,23 @@ TEST_F(MessageFrames, frames_of_another_life_or_from_oneself_are_ignored) {
   EXPECT_EQ(rank().unexpected_bytes(), 0u);
 }
 
+TEST_F(MessageFrames, a_lane_is_remembered_only_for_what_is_announced_in_it) {
+  wire::Data data = first_frame(kMaxMessagesInFlight, 10);
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    data.ends.lane = {CommunicatorId{i}, wire::Space::link_data};
+    EXPECT_TRUE(hand_in(data)) << "a sequence that no new flow can have";
+    data.sequence = Sequence{0};
+    data.offset = 5;
+    EXPECT_TRUE(hand_in(data)) << "bytes that nobody asked for";
+    data = first_frame(kMaxMessagesInFlight, 10);
+  }
+  EXPECT_EQ(rank().inbound_flows(), 0u);
+  data = first_frame(3, 10);
+  data.ends.lane = {CommunicatorId{7}, wire::Space::link_data};
+  EXPECT_TRUE(hand_in(data));
+  EXPECT_EQ(rank().inbound_flows(), 1u);
+}
+
 TEST_F(MessageFrames, what_does_not_come_from_the_way_to_its_source_is_ignored) {
   // Rank 0, between them, gets from rank 2 what only rank 1 can say.
   Messages& relay = cluster_.at(R(0));

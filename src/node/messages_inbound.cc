@@ -171,7 +171,8 @@ void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, Link
   // A keeper takes in whatever comes, so nobody may send it gigabytes.
   if (head.ends.lane.space == wire::Space::store && head.total > wire::kMaxStoreMessageBytes) return;
   const FlowName name{head.ends.source, head.ends.lane};
-  if (!flows_.contains(name) && !(head.offset == 0 && may_begin(name))) return;
+  const bool announces = head.offset == 0 && raw(head.sequence) < kMaxMessagesInFlight;
+  if (!flows_.contains(name) && !(announces && may_begin(name))) return;
   Flow& flow = flow_of(name);
   const std::uint64_t index = raw(head.sequence) - raw(flow.lowest);
   const bool old = head.sequence < flow.lowest;

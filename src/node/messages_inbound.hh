@@ -84,6 +84,7 @@ class InboundMessages {
   void clear();
 
   std::uint64_t held_bytes() const { return pool_.used(); }
+  std::size_t flows() const { return flows_.size(); }
   // For tests: recounts what is kept in two places.
   bool consistent() const;
 
