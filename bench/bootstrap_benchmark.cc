@@ -38,8 +38,8 @@ constexpr std::size_t kBlobBytes = 128;
 // A start that takes longer is repeated this often only.
 constexpr double kLongMs = 10'000;
 constexpr int kRepetitionsOfLong = 3;
-// One cold, three warm.
-constexpr int kLeastRepetitions = 4;
+// One cold, one warm.
+constexpr int kLeastRepetitions = 2;
 // More ranks are repeated less often.
 constexpr int kManyRanks = 128;
 
