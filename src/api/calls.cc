@@ -10,37 +10,44 @@ using Kind = detail::Call::Kind;
 static_assert(static_cast<int>(Reduction::bit_xor) == static_cast<int>(wire::Reduction::bit_xor));
 static_assert(static_cast<int>(ElementType::float64) == static_cast<int>(wire::ElementType::float64));
 
-// None: it is no collective.
-std::optional<wire::CollectiveKind> collective_kind(Kind kind) {
+// What there is to say of each kind of call.
+struct Facts {
+  const char* name;                                // as the application calls it
+  const char* role;                                // of the rank in the call; null: there is none
+  std::optional<wire::CollectiveKind> collective;  // none: it is no collective
+};
+
+Facts facts_of(Kind kind) {
+  using enum wire::CollectiveKind;
   switch (kind) {
-    case Kind::barrier: return wire::CollectiveKind::barrier;
-    case Kind::broadcast: return wire::CollectiveKind::broadcast;
-    case Kind::allgather: return wire::CollectiveKind::allgather;
-    case Kind::gather: return wire::CollectiveKind::gather;
-    case Kind::scatter: return wire::CollectiveKind::scatter;
-    case Kind::reduce: return wire::CollectiveKind::reduce;
-    case Kind::allreduce: return wire::CollectiveKind::allreduce;
-    case Kind::alltoall: return wire::CollectiveKind::alltoall;
-    case Kind::reduce_scatter: return wire::CollectiveKind::reduce_scatter;
-    case Kind::scan: return wire::CollectiveKind::scan;
-    case Kind::exclusive_scan: return wire::CollectiveKind::exclusive_scan;
-    case Kind::split: return wire::CollectiveKind::split;
-    case Kind::group:
-    case Kind::barrier_group:
-    case Kind::send:
-    case Kind::recv:
-    case Kind::recv_any:
-    case Kind::probe:
-    case Kind::probe_any:
-    case Kind::connect:
-    case Kind::put:
-    case Kind::get:
-    case Kind::find:
-    case Kind::add:
-    case Kind::compare_set:
-    case Kind::remove: break;
+    case Kind::barrier: return {"barrier", nullptr, barrier};
+    case Kind::broadcast: return {"broadcast", "root", broadcast};
+    case Kind::allgather: return {"allgather", nullptr, allgather};
+    case Kind::gather: return {"gather", "root", gather};
+    case Kind::scatter: return {"scatter", "root", scatter};
+    case Kind::reduce: return {"reduce", "root", reduce};
+    case Kind::allreduce: return {"allreduce", nullptr, allreduce};
+    case Kind::alltoall: return {"alltoall", nullptr, alltoall};
+    case Kind::reduce_scatter: return {"reduce_scatter", nullptr, reduce_scatter};
+    case Kind::scan: return {"scan", nullptr, scan};
+    case Kind::exclusive_scan: return {"exclusive_scan", nullptr, exclusive_scan};
+    case Kind::split: return {"split", nullptr, split};
+    case Kind::send: return {"send", "target", {}};
+    case Kind::recv: return {"recv", "source", {}};
+    case Kind::recv_any: return {"recv_any", nullptr, {}};
+    case Kind::probe: return {"probe", "source", {}};
+    case Kind::probe_any: return {"probe_any", nullptr, {}};
+    case Kind::connect: return {"connect", "peer", {}};
+    case Kind::group: return {"group", nullptr, {}};
+    case Kind::barrier_group: return {"barrier", nullptr, {}};
+    case Kind::put: return {"put", nullptr, {}};
+    case Kind::get: return {"get", nullptr, {}};
+    case Kind::find: return {"find", nullptr, {}};
+    case Kind::add: return {"add", nullptr, {}};
+    case Kind::compare_set: return {"compare_set", nullptr, {}};
+    case Kind::remove: return {"remove", nullptr, {}};
   }
-  return std::nullopt;
+  return {"unknown", nullptr, {}};
 }
 
 Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message.data(), message.size())); }
@@ -89,59 +96,10 @@ static_assert(static_cast<int>(Kind::remove) - static_cast<int>(Kind::put) ==
 
 }  // namespace
 
-const char* name_of(Kind kind) {
-  if (kind == Kind::send) return "send";
-  if (kind == Kind::recv) return "recv";
-  if (kind == Kind::recv_any) return "recv_any";
-  if (kind == Kind::probe) return "probe";
-  if (kind == Kind::probe_any) return "probe_any";
-  if (kind == Kind::connect) return "connect";
-  if (kind == Kind::group) return "group";
-  if (kind == Kind::barrier_group) return "barrier";  // as the application calls it
-  if (kind == Kind::put) return "put";
-  if (kind == Kind::get) return "get";
-  if (kind == Kind::find) return "find";
-  if (kind == Kind::add) return "add";
-  if (kind == Kind::compare_set) return "compare_set";
-  if (kind == Kind::remove) return "remove";
-  return wire::to_string(*collective_kind(kind));
-}
-
-bool is_collective(Kind kind) { return collective_kind(kind).has_value(); }
-
+const char* name_of(Kind kind) { return facts_of(kind).name; }
+const char* role_of(Kind kind) { return facts_of(kind).role; }
+bool is_collective(Kind kind) { return facts_of(kind).collective.has_value(); }
 bool makes_communicator(Kind kind) { return kind == Kind::split || kind == Kind::group || kind == Kind::barrier_group; }
-
-const char* role_of(Kind kind) {
-  switch (kind) {
-    case Kind::broadcast:
-    case Kind::gather:
-    case Kind::scatter:
-    case Kind::reduce: return "root";
-    case Kind::send: return "target";
-    case Kind::recv:
-    case Kind::probe: return "source";
-    case Kind::connect: return "peer";
-    case Kind::barrier:
-    case Kind::allgather:
-    case Kind::allreduce:
-    case Kind::alltoall:
-    case Kind::reduce_scatter:
-    case Kind::scan:
-    case Kind::exclusive_scan:
-    case Kind::recv_any:
-    case Kind::probe_any:
-    case Kind::split:
-    case Kind::group:
-    case Kind::barrier_group:
-    case Kind::put:
-    case Kind::get:
-    case Kind::find:
-    case Kind::add:
-    case Kind::compare_set:
-    case Kind::remove: break;
-  }
-  return nullptr;
-}
 
 Rank job_rank(int rank, const Group* group) {
   return static_cast<Rank>(group == nullptr ? rank : group->job_rank(rank));
@@ -170,7 +128,7 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
   } else if (is_of_store(call.kind)) {
     made.operation = store_call(call);
   } else {
-    made.operation = collective(*collective_kind(call.kind), call, self, group);
+    made.operation = collective(*facts_of(call.kind).collective, call, self, group);
   }
   return made;
 }

@@ -76,6 +76,19 @@ class CollectiveAlgorithm {
   bool has_go_ = false;
 };
 
+// One whose ranks exchange bytes between pairs, and send nothing over the tree but votes.
+class PairwiseAlgorithm : public CollectiveAlgorithm {
+ public:
+  PairwiseAlgorithm(CollectiveLinks& links, CollectivePeers& peers, const wire::Collective& head)
+      : CollectiveAlgorithm(links, head), peers_(peers) {}
+  bool deferred() const override { return true; }
+  bool uses_messages() const override { return true; }
+  bool on_data(LinkId, const wire::Collective&, const Payload&) override { return false; }
+
+ protected:
+  CollectivePeers& peers_;
+};
+
 // What one rank may send of an operation before all have called it; all ranks come to the same answer.
 std::uint64_t eager_bytes(wire::CollectiveKind kind, std::uint32_t world_size);
 

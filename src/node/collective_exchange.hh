@@ -14,17 +14,13 @@
 
 namespace banyan::node {
 
-class ExchangeAlgorithm : public CollectiveAlgorithm {
+class ExchangeAlgorithm : public PairwiseAlgorithm {
  public:
-  ExchangeAlgorithm(CollectiveLinks& links, CollectivePeers& peers, const wire::Collective& head)
-      : CollectiveAlgorithm(links, head), peers_(peers) {}
+  using PairwiseAlgorithm::PairwiseAlgorithm;
   void start(Collective call) override;
-  bool deferred() const override { return true; }
   void on_go() override;
   void on_received(Rank from, Payload bytes) override;
   void on_sent(Rank to) override;
-  bool uses_messages() const override { return true; }
-  bool on_data(LinkId, const wire::Collective&, const Payload&) override { return false; }
   bool finished() const override { return complete_ && sent_ == others(); }
 
  protected:
@@ -40,7 +36,6 @@ class ExchangeAlgorithm : public CollectiveAlgorithm {
   Rank rank_after(std::uint32_t steps) const { return Rank{(raw(self()) + steps) % links_.world_size()}; }
   void go_on();
 
-  CollectivePeers& peers_;
   bool called_ = false;
   bool complete_ = false;  // all that is for this rank is here
   // Steps begun, and of these those that are done, by direction.

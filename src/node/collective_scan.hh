@@ -8,24 +8,19 @@
 
 namespace banyan::node {
 
-class ScanAlgorithm : public CollectiveAlgorithm {
+class ScanAlgorithm : public PairwiseAlgorithm {
  public:
-  ScanAlgorithm(CollectiveLinks& links, CollectivePeers& peers, const wire::Collective& head)
-      : CollectiveAlgorithm(links, head), peers_(peers) {}
+  using PairwiseAlgorithm::PairwiseAlgorithm;
   void start(Collective call) override;
-  bool deferred() const override { return true; }
   void on_go() override;
   void on_received(Rank from, Payload bytes) override;
   void on_sent(Rank to) override;
-  bool uses_messages() const override { return true; }
-  bool on_data(LinkId, const wire::Collective&, const Payload&) override { return false; }
   bool finished() const override { return complete_ && sending_ == 0; }
 
  private:
   void go_on();
   Payload combined(const Payload& lower, const Payload& higher) const;
 
-  CollectivePeers& peers_;
   bool called_ = false;
   bool complete_ = false;
   std::uint64_t distance_ = 1;    // of this round

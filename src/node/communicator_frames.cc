@@ -27,11 +27,6 @@ bool Communicator::on_frame(Time now, LinkId from, const wire::Collective& head,
   return false;
 }
 
-// Nobody starts an operation outside the window, and what a neighbour knows to be retired comes to be known here before
-// anything that builds on it. But a control frame may have overtaken the news: by at most another window, for nothing
-// is retired that this rank has not started. Nor does it come late: whoever speaks of an operation that is not over for
-// him has started no more than a window beyond it, so that no more is retired before he is heard. Two windows are
-// granted, as on the other side; between them lie the sequences whose failure is remembered (kMaxFailedKept).
 bool Communicator::overtakes(const wire::Collective& head) {
   return head.part == wire::Part::failed || head.part == wire::Part::question || head.part == wire::Part::missing;
 }
@@ -40,6 +35,11 @@ bool Communicator::comes_late(const wire::Collective& head) const {
   return id_ != kWorld && overtakes(head) && raw(head.sequence) + 2 * Index{kMaxCollectivesInFlight} < retired_;
 }
 
+// Nobody starts an operation outside the window, and what a neighbour knows to be retired comes to be known here before
+// anything that builds on it. But a control frame may have overtaken the news: by at most another window, for nothing
+// is retired that this rank has not started. Nor does it come late: whoever speaks of an operation that is not over for
+// him has started no more than a window beyond it, so that no more is retired before he is heard. Two windows are
+// granted, as on the other side; between them lie the sequences whose failure is remembered (kMaxFailedKept).
 bool Communicator::is_in_time(const wire::Collective& head) const {
   const Index index = raw(head.sequence);
   if (!overtakes(head)) return index < retired_ + kMaxCollectivesInFlight;
