@@ -1,5 +1,6 @@
 #include "base/digest.hh"
 
+#include <cstring>
 #include <memory>
 
 #define XXH_INLINE_ALL
@@ -18,6 +19,13 @@ Digest digest_of(const Payload& bytes) {
   Digest digest;
   std::memcpy(digest.data(), canonical.digest, digest.size());
   return digest;
+}
+
+std::uint64_t short_digest_of(const Payload& bytes) {
+  const Digest digest = digest_of(bytes);
+  std::uint64_t number = 0;
+  std::memcpy(&number, digest.data(), sizeof number);
+  return number;
 }
 
 }  // namespace banyan

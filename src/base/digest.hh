@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "base/bytes.hh"
 
@@ -11,5 +12,7 @@ namespace banyan {
 using Digest = std::array<std::byte, 16>;
 
 Digest digest_of(const Payload& bytes);
+// The first 8 bytes of it as a number, where few bits are enough.
+std::uint64_t short_digest_of(const Payload& bytes);
 
 }  // namespace banyan

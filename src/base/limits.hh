@@ -74,9 +74,10 @@ inline constexpr std::size_t kEagerMessageBytes = 16 * 1024;
 inline constexpr std::uint32_t kMaxMessagesInFlight = 16;
 // Direct links that one rank may be allowed: half of what the descriptors of a process reach for on many systems.
 inline constexpr int kMostDirectLinks = 10'000;
-// A key of the store is a name, and a value what a card or an address needs; more belongs in messages.
+// A key of the store is a name, and a value (a compare_set's two together) what a card or an address needs; more
+// belongs in messages. A request with both is sent unasked.
 inline constexpr std::size_t kMaxStoreKeyBytes = 1024;
-inline constexpr std::size_t kMaxStoreValueBytes = 64 * 1024;
+inline constexpr std::size_t kMaxStoreValueBytes = 14 * 1024;
 // What a keeper counts for each key beside its bytes and its value's: nodes and headers.
 inline constexpr std::size_t kStoreEntryBytes = 256;
 // Requests of one rank to one keeper that have not been answered, and its gets that wait there besides; more of each

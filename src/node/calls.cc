@@ -27,12 +27,11 @@ std::optional<Failure> StoreCall::misuse() const {
   if (key.size() > kMaxStoreKeyBytes)
     return refusal(FailureCode::too_large,
                    fmt::format("the key has {} bytes and may have {}", key.size(), kMaxStoreKeyBytes));
-  for (const std::size_t bytes : {value.size(), expected ? expected->size() : 0}) {
-    if (bytes > kMaxStoreValueBytes)
-      return refusal(
-          FailureCode::too_large,
-          fmt::format("the value has {} bytes and may have {}: send more by messages", bytes, kMaxStoreValueBytes));
-  }
+  const std::size_t bytes = value.size() + (expected ? expected->size() : 0);
+  if (bytes > kMaxStoreValueBytes)
+    return refusal(FailureCode::too_large,
+                   fmt::format("the value{} {} bytes and may have {}: send more by messages",
+                               expected ? " and what is expected have" : " has", bytes, kMaxStoreValueBytes));
   return std::nullopt;
 }
 

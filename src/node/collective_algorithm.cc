@@ -15,6 +15,8 @@ namespace banyan::node {
 using wire::CollectiveKind;
 
 void CollectiveAlgorithm::on_exchange_failed(Failure failure) {
+  // More bytes than there can be if both have made the same call.
+  if (failure.code == FailureCode::protocol) failure.code = FailureCode::mismatch;
   failure.text = head_.call.to_string() + ": " + failure.text;
   failure_ = std::move(failure);
 }
@@ -34,17 +36,26 @@ std::uint64_t eager_bytes(CollectiveKind kind, std::uint32_t world_size) {
   return many_to_one ? std::min(kEagerCollectiveBytes, kEagerManyToOneBytes / world_size) : kEagerCollectiveBytes;
 }
 
+static bool reduces_in_pipelines(const CollectiveLinks& links, const wire::CallSignature& call) {
+  const std::uint64_t bytes = call.count * wire::element_bytes(call.element);
+  return bytes > eager_bytes(call.kind, links.world_size()) &&
+         goes_between_hosts(call.kind, bytes, links.topology().hosts(), links.topology().fan_out());
+}
+
 std::unique_ptr<CollectiveAlgorithm> make_algorithm(CollectiveLinks& links, CollectivePeers& peers,
                                                     const wire::Collective& head) {
   switch (head.call.kind) {
     case CollectiveKind::barrier: return std::make_unique<BarrierAlgorithm>(links, head);
-    case CollectiveKind::broadcast: return std::make_unique<BroadcastAlgorithm>(links, head);
+    case CollectiveKind::broadcast: return std::make_unique<BroadcastAlgorithm>(links, peers, head);
     case CollectiveKind::allgather:
     case CollectiveKind::split:
-    case CollectiveKind::gather: return std::make_unique<GatherAlgorithm>(links, head);
+    case CollectiveKind::gather: return std::make_unique<GatherAlgorithm>(links, peers, head);
     case CollectiveKind::scatter: return std::make_unique<ScatterAlgorithm>(links, head);
     case CollectiveKind::reduce:
-    case CollectiveKind::allreduce: return std::make_unique<ReductionAlgorithm>(links, head);
+    case CollectiveKind::allreduce:
+      if (links.topology().leads(links.self()) && reduces_in_pipelines(links, head.call))
+        return std::make_unique<PipelinedReductionAlgorithm>(links, peers, head);
+      return std::make_unique<ReductionAlgorithm>(links, head);
     case CollectiveKind::alltoall: return std::make_unique<AlltoallAlgorithm>(links, peers, head);
     case CollectiveKind::reduce_scatter:
       if (scatters_over_tree(head.call, links.world_size()))

@@ -27,11 +27,13 @@ class CollectiveAlgorithm {
   virtual void start(Collective call) = 0;
   // Whether this rank's bytes are too many to be sent before on_go(). Asked after start().
   virtual bool deferred() const { return false; }
+  // The child's subtree has; `deferred`: it holds bytes that wait for `go`.
+  virtual void on_vote(std::size_t /*child*/, bool /*deferred*/) {}
   // The whole subtree has called; its vote goes up as soon as this returns. `bytes`: what the subtree contributes to an
   // allgather.
   virtual void before_vote(std::uint64_t /*bytes*/) {}
-  // At the root, once all have voted: an allgather's contributions are so many bytes together (kMaxMessageBytes: or
-  // more). Asked for failure() afterwards.
+  // All have voted: a broadcast's message, or an allgather's contributions together, are so many bytes
+  // (kMaxMessageBytes: or more). At the root, which asks for failure() afterwards, and before on_go() elsewhere.
   virtual void on_total(std::uint64_t /*bytes*/) {}
   // All ranks have called.
   virtual void on_go() { has_go_ = true; }
@@ -41,9 +43,15 @@ class CollectiveAlgorithm {
   // the operation.
   virtual void on_received(Rank /*from*/, Payload /*bytes*/) {}
   virtual void on_sent(Rank /*to*/) {}
+  virtual void on_segment(StreamChannel /*channel*/, Rank /*from*/, Payload /*segment*/) {}
+  virtual void on_segment_sent(StreamChannel /*channel*/, Rank /*to*/) {}
   void on_exchange_failed(Failure failure);
   // Whether it exchanges bytes between pairs at all.
   virtual bool uses_messages() const { return false; }
+  // Whether it moves a long stream between hosts. One such operation at a time does so, in their order: begin() says
+  // that it is this one's turn.
+  virtual bool is_bulk() const { return false; }
+  virtual void begin() {}
   // Bytes from a neighbour. False: they break the protocol.
   virtual bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) = 0;
   // This rank has been given what it asked for, and has nothing left to do for the others (but votes, and passing on

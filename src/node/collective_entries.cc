@@ -81,6 +81,19 @@ void EntryCollector::put(Rank rank, Payload bytes) {
   --missing_;
 }
 
+Payload EntryCollector::entries() const {
+  Payload entries;
+  for (std::uint32_t rank = 0; rank < slots_.size(); ++rank) {
+    const Slot& slot = slots_[rank];
+    if (!slot.total || slot.bytes.size() != *slot.total) continue;
+    Writer header(Entry::kBytes);
+    Entry{Rank{rank}, static_cast<std::uint32_t>(*slot.total), 0, *slot.total}.write(header);
+    entries.append(std::move(header).finish());
+    entries.append(slot.bytes);
+  }
+  return entries;
+}
+
 std::vector<Payload> EntryCollector::take() {
   std::vector<Payload> parts;
   parts.reserve(slots_.size());

@@ -80,7 +80,11 @@ class EntryCollector {
   bool accept(const Entry& entry, Payload bytes);
   // All bytes of one rank at once, which has none yet.
   void put(Rank rank, Payload bytes);
+  // Ranks whose bytes are not all here.
+  std::uint32_t missing() const { return missing_; }
   bool complete() const { return missing_ == 0; }
+  // Of each rank whose bytes are all here; after expect_all(). The bytes are shared.
+  Payload entries() const;
   // Ranks that there is room for; tests ask.
   std::size_t slots() const { return early_.size() + slots_.size(); }
   // By rank; once complete.

@@ -43,7 +43,7 @@ void ExchangeAlgorithm::on_sent(Rank /*to*/) {
 void ExchangeAlgorithm::go_on() {
   while (receiving_ < others() && receiving_ - received_ < kExchangeWindow) {
     ++receiving_;
-    peers_.receive(head_.sequence, rank_after(links_.world_size() - receiving_));
+    peers_.receive(head_.sequence, rank_after(links_.world_size() - receiving_), most_bytes());
   }
   while (sending_ < others() && sending_ - sent_ < kExchangeWindow) {
     const Rank to = rank_after(++sending_);

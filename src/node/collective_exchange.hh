@@ -27,6 +27,8 @@ class ExchangeAlgorithm : public PairwiseAlgorithm {
   virtual void prepare(Collective call) = 0;
   // What this rank has for `to`; asked for once, maybe after result().
   virtual Payload part_for(Rank to) = 0;
+  // No more than so many bytes come from each.
+  virtual std::uint64_t most_bytes() const { return kMaxMessageBytes; }
   // What `from` has for this rank, itself included; in any order.
   virtual void take(Rank from, Payload bytes) = 0;
   virtual Result result() = 0;
@@ -68,6 +70,7 @@ class ReduceScatterAlgorithm : public ExchangeAlgorithm {
  private:
   void prepare(Collective call) override;
   Payload part_for(Rank to) override { return blocks_.of(vector_, to); }
+  std::uint64_t most_bytes() const override { return blocks_.bytes_of(self()); }
   void take(Rank from, Payload bytes) override;
   Result result() override { return Payload(Slice::adopt(std::exchange(so_far_, {}))); }
 

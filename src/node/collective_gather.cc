@@ -14,8 +14,8 @@ Failure too_large() {
 
 }  // namespace
 
-GatherAlgorithm::GatherAlgorithm(CollectiveLinks& links, const wire::Collective& head)
-    : CollectiveAlgorithm(links, head), collector_rank_(for_everyone() ? kRootRank : head.call.root) {
+GatherAlgorithm::GatherAlgorithm(CollectiveLinks& links, CollectivePeers& peers, const wire::Collective& head)
+    : CollectiveAlgorithm(links, head), peers_(peers), collector_rank_(for_everyone() ? kRootRank : head.call.root) {
   hop_ = hop_to(collector_rank_);
 }
 
@@ -32,19 +32,44 @@ void GatherAlgorithm::before_vote(std::uint64_t bytes) {
   flush(kNoLink);
 }
 
+void GatherAlgorithm::on_vote(std::size_t child, bool deferred) {
+  if (deferred && child < links_.host_children()) ++awaited_;
+}
+
 void GatherAlgorithm::on_total(std::uint64_t bytes) {
+  total_ = bytes;
   if (bytes + links_.world_size() * Parts::kEndBytes > kMaxMessageBytes) failure_ = too_large();
 }
 
 void GatherAlgorithm::on_go() {
   CollectiveAlgorithm::on_go();
+  if (goes_round()) {
+    ring_.emplace(links_.hosts(), self(), peers_, head_.sequence, most_in_block());
+    if (!collector_) collector_.emplace(links_.world_size());
+    if (!is_collector()) collector_->expect_all();
+  }
   if (deferred_) contribute();
+  if (ring_) feed_if_ready();
+}
+
+std::uint64_t GatherAlgorithm::most_in_block() const { return total_ + links_.world_size() * Entry::kBytes; }
+
+bool GatherAlgorithm::goes_round() const {
+  return head_.call.kind == wire::CollectiveKind::allgather && topology().leads(self()) &&
+         most_in_block() <= kMaxMessageBytes &&
+         goes_between_hosts(head_.call.kind, total_, topology().hosts(), topology().fan_out());
+}
+
+void GatherAlgorithm::feed_if_ready() {
+  if (awaited_ > 0) return;
+  ring_->feed(collector_->entries());
+  for (auto& [from, block] : std::exchange(early_, {})) take_block(from, block);
 }
 
 void GatherAlgorithm::contribute() {
-  if (is_collector()) {
+  if (is_collector() || ring_) {
     if (!collector_) collector_.emplace(links_.world_size());
-    collector_->expect_all();
+    if (is_collector()) collector_->expect_all();
     collector_->put(self(), unpinned(std::move(contribution_)));
     return finish_if_complete();
   }
@@ -63,7 +88,29 @@ void GatherAlgorithm::flush(LinkId feeder) {
   if (!packer_.empty()) links_.send_data(hop_, head_, packer_.take(), feeder);
 }
 
+void GatherAlgorithm::on_segment(StreamChannel /*channel*/, Rank from, Payload block) {
+  ring_->on_block(block);
+  if (awaited_ == 0) return take_block(from, block);
+  early_.emplace_back(from, std::move(block));
+}
+
+void GatherAlgorithm::take_block(Rank from, const Payload& block) {
+  const bool is_last = ++taken_ + 1 == topology().hosts();
+  if (!accept_entries(block) || (is_last && !collector_->complete())) failure_ = unfit(from, block.size(), total_);
+  if (!failure_) finish_if_complete();
+}
+
+bool GatherAlgorithm::accept_entries(const Payload& entries) {
+  PayloadCursor cursor(entries);
+  while (cursor.remaining() > 0) {
+    const auto entry = read_entry(cursor, links_.world_size());
+    if (!entry || !collector_->accept(*entry, unpinned(cursor.take(entry->bytes)))) return false;
+  }
+  return true;
+}
+
 bool GatherAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
+  if (ring_) return topology().child_index(from) < links_.host_children() && collect(from, tail);
   if (for_everyone() && !links_.is_root() && from == links_.parent()) return on_result(from, head, tail);
   if (is_collector()) return collect(from, tail);
   // At the root nothing waits for a vote, and the collector may have left.
@@ -80,6 +127,7 @@ bool GatherAlgorithm::collect(LinkId from, Payload tail) {
   if (tail.empty() || tail.size() > kMaxCollectiveTail || done_) return false;
   if (!collector_) collector_.emplace(links_.world_size());
   tail = unpinned(std::move(tail));
+  const std::uint32_t missing = collector_->missing();
   PayloadCursor cursor(tail);
   while (cursor.remaining() > 0) {
     const auto entry = read_entry(cursor, links_.world_size());
@@ -87,12 +135,18 @@ bool GatherAlgorithm::collect(LinkId from, Payload tail) {
     if (entry->total > eager_bytes(head_.call.kind, links_.world_size()) && !has_go()) return false;
     if (!collector_->accept(*entry, cursor.take(entry->bytes))) return false;
   }
+  const std::uint32_t whole = missing - collector_->missing();
+  if (ring_ && whole > 0) {
+    if (whole > awaited_) return false;
+    awaited_ -= whole;
+    feed_if_ready();
+  }
   finish_if_complete();
   return true;
 }
 
 void GatherAlgorithm::finish_if_complete() {
-  if (!collector_->complete()) return;
+  if (done_ || !collector_->complete()) return;
   Parts parts = Parts::join(collector_->take());
   if (for_everyone()) {
     const Payload& stream = parts.stream();
@@ -102,11 +156,12 @@ void GatherAlgorithm::finish_if_complete() {
       return;
     }
     head_.total = stream.size();
-    for_each_chunk(stream, [this](std::uint64_t offset, const Payload& chunk) {
+    const Reach reach = ring_ ? Reach::host : Reach::subtree;
+    for_each_chunk(stream, [&](std::uint64_t offset, const Payload& chunk) {
       head_.offset = offset;
-      links_.send_stream_down(head_, chunk);
+      links_.send_stream_down(head_, chunk, kNoLink, reach);
     });
-    links_.enclose_down(head_, stream);
+    links_.enclose_down(head_, stream, kNoLink, reach);
     proves_all_called_ = true;
   }
   result_ = std::move(parts);

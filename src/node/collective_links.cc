@@ -1,9 +1,22 @@
 #include "node/collective_links.hh"
 
+#include <algorithm>
+
 #include "base/assert.hh"
 #include "base/canary.hh"
+#include "node/collective_stream.hh"
 
 namespace banyan::node {
+
+std::size_t CollectiveLinks::host_children() const {
+  const auto& children = topology_.children();
+  return static_cast<std::size_t>(std::ranges::find_if(children, &Neighbour::leads) - children.begin());
+}
+
+const Hosts& CollectiveLinks::hosts() {
+  if (!hosts_) hosts_.emplace(topology_);
+  return *hosts_;
+}
 
 Payload CollectiveLinks::frame_of(const wire::Collective& head, const Payload& tail) const {
   return member_links_ != nullptr ? wire::encode_unframed(head, tail) : wire::encode(head, topology_.epoch(), tail);
@@ -22,18 +35,20 @@ void CollectiveLinks::send_data(LinkId to, const wire::Collective& head, const P
   send(to, FrameClass::data, frame_of(head, tail), feeder);
 }
 
-void CollectiveLinks::send_data_down(const wire::Collective& head, const Payload& tail, LinkId feeder) {
-  if (child_count() == 0) return;
+void CollectiveLinks::send_data_down(const wire::Collective& head, const Payload& tail, LinkId feeder, Reach reach) {
+  const std::size_t children = reached(reach);
+  if (children == 0) return;
   const Payload frame = frame_of(head, tail);
-  for (std::size_t i = 0; i < child_count(); ++i) {
+  for (std::size_t i = 0; i < children; ++i) {
     if (!left_[i]) send(topology_.children()[i].link, FrameClass::data, frame, feeder);
   }
 }
 
-void CollectiveLinks::send_stream_down(const wire::Collective& head, const Payload& chunk, LinkId feeder) {
-  if (child_count() == 0) return;
+void CollectiveLinks::send_stream_down(const wire::Collective& head, const Payload& chunk, LinkId feeder, Reach reach) {
+  const std::size_t children = reached(reach);
+  if (children == 0) return;
   const Payload frame = frame_of(head, chunk);
-  for (std::size_t i = 0; i < child_count(); ++i) {
+  for (std::size_t i = 0; i < children; ++i) {
     const LinkId child = topology_.children()[i].link;
     if (!left_[i] && child != feeder && !is_enclosed(i, head.total)) send(child, FrameClass::data, frame, feeder);
   }
@@ -44,10 +59,10 @@ void CollectiveLinks::flood_stream(LinkId from, const wire::Collective& head, co
   send_stream_down(head, chunk, from);
 }
 
-void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream, LinkId from) {
+void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream, LinkId from, Reach reach) {
   Payload frame;
   wire::Enclosure enclosure;
-  for (std::size_t i = 0; i < child_count(); ++i) {
+  for (std::size_t i = 0; i < reached(reach); ++i) {
     const LinkId child = topology_.children()[i].link;
     if (left_[i] || child == from || !is_enclosed(i, stream.size())) continue;
     if (canary(Canary::enclosure_forgotten) && i + 1 == child_count()) continue;
@@ -73,6 +88,17 @@ void CollectiveLinks::send_control_down(const wire::Collective& head, const Payl
     // The root's word goes to all, also to who made it speak: a link never waits for itself.
     if (!left_[i]) send(child, FrameClass::control, frame, child == feeder ? kNoLink : feeder);
   }
+}
+
+void HostStream::add(const Payload& piece) {
+  PayloadCursor cursor(piece);
+  while (cursor.remaining() > 0) {
+    head_.offset = bytes_.size() + piece.size() - cursor.remaining();
+    const Payload chunk = cursor.take(std::min(cursor.remaining(), chunk_bytes(head_)));
+    links_.send_stream_down(head_, chunk, source_, Reach::host);
+  }
+  bytes_.append(piece);
+  if (complete()) links_.enclose_down(head_, bytes_, source_, Reach::host);
 }
 
 }  // namespace banyan::node

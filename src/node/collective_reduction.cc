@@ -9,13 +9,14 @@ std::uint64_t bytes_of(const wire::CallSignature& call) { return call.count * wi
 
 }  // namespace
 
-ReductionAlgorithm::ReductionAlgorithm(CollectiveLinks& links, const wire::Collective& head)
+ReductionAlgorithm::ReductionAlgorithm(CollectiveLinks& links, const wire::Collective& head, Reach combines)
     : CollectiveAlgorithm(links, head),
+      combines_(combines),
       chunks_(chunk_count(bytes_of(head.call))),
       deferred_(bytes_of(head.call) > eager_bytes(head.call.kind, links.world_size())),
       may_send_(deferred_ ? 0 : chunks_),
       granted_(may_send_),
-      from_child_(links.child_count(), 0) {
+      from_child_(combines == Reach::host ? links.host_children() : links.child_count(), 0) {
   head_.total = bytes_of(head.call);
 }
 
@@ -29,7 +30,7 @@ void ReductionAlgorithm::on_go() {
   CollectiveAlgorithm::on_go();
   if (!deferred_) return;
   granted_ = std::min(chunks_, wire::kReductionWindow);
-  may_send_ = links_.is_root() ? chunks_ : granted_;
+  set_limit(limit_at_go());
   advance();
 }
 
@@ -44,7 +45,7 @@ bool ReductionAlgorithm::on_credit(std::uint64_t offset) {
 bool ReductionAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
   if (head.about != kNoRank || head.total != head_.total) return false;
   const std::size_t child = topology().child_index(from);
-  return child < links_.child_count() ? on_contribution(child, head, tail) : on_result(from, head, tail);
+  return child < from_child_.size() ? on_contribution(child, head, tail) : on_result(from, head, tail);
 }
 
 bool ReductionAlgorithm::on_contribution(std::size_t child, const wire::Collective& head, const Payload& tail) {
@@ -52,7 +53,7 @@ bool ReductionAlgorithm::on_contribution(std::size_t child, const wire::Collecti
   if (!is_chunk(head, tail) || received >= granted_ || head.offset != received * kChunkBytes) return false;
   const std::size_t row = received - combined_;
   ++received;
-  while (rows_.size() <= row) rows_.push_back(Row{std::vector<Payload>(links_.child_count()), 0});
+  while (rows_.size() <= row) rows_.push_back(Row{std::vector<Payload>(from_child_.size()), 0});
   rows_[row].of_child[child] = tail;
   ++rows_[row].arrived;
   advance();
@@ -63,22 +64,27 @@ void ReductionAlgorithm::advance() {
   if (!called_) return;
   const std::uint64_t before = combined_;
   while (combined_ < may_send_) {
-    if (links_.child_count() > 0 && (rows_.empty() || rows_.front().arrived < links_.child_count())) break;
+    if (!from_child_.empty() && (rows_.empty() || rows_.front().arrived < from_child_.size())) break;
     const std::uint64_t offset = combined_ * kChunkBytes;
     const Payload own = contribution_.part(offset, std::min<std::uint64_t>(kChunkBytes, head_.total - offset));
     const Payload chunk = combine_row(own);
     head_.offset = offset;
     ++combined_;
-    if (links_.is_root()) {
-      send_result(chunk);
-    } else {
-      links_.send_data(links_.parent(), head_, chunk);
-    }
+    pass_up(chunk);
   }
   if (combined_ == before) return;
   grant_credit();
   if (combined_ < chunks_) return;
   contribution_ = {};
+  on_all_combined();
+}
+
+void ReductionAlgorithm::pass_up(const Payload& chunk) {
+  if (links_.is_root()) return send_result(chunk);
+  links_.send_data(links_.parent(), head_, chunk);
+}
+
+void ReductionAlgorithm::on_all_combined() {
   if (links_.is_root()) {
     if (for_everyone()) links_.enclose_down(head_, result_stream_.bytes());
     proves_all_called_ = for_everyone();
@@ -89,7 +95,7 @@ void ReductionAlgorithm::advance() {
 }
 
 Payload ReductionAlgorithm::combine_row(const Payload& own) {
-  if (links_.child_count() == 0) return own;
+  if (from_child_.empty()) return own;
   std::vector<std::byte> combined(own.size());
   own.copy_to(combined.data());
   for (const Payload& of_child : rows_.front().of_child) {
@@ -115,7 +121,7 @@ void ReductionAlgorithm::grant_credit() {
   wire::Collective credit = head_;
   credit.part = wire::Part::go;
   credit.offset = std::min(head_.total, granted_ * kChunkBytes);
-  links_.send_data_down(credit);
+  links_.send_data_down(credit, {}, kNoLink, combines_);
 }
 
 bool ReductionAlgorithm::on_result(LinkId from, const wire::Collective& head, const Payload& tail) {
@@ -135,6 +141,88 @@ void ReductionAlgorithm::finish(Payload result) {
   result_ = own_part(std::move(result));
   result_stream_ = {};
   done_ = true;
+}
+
+PipelinedReductionAlgorithm::PipelinedReductionAlgorithm(CollectiveLinks& links, CollectivePeers& peers,
+                                                         const wire::Collective& head)
+    : ReductionAlgorithm(links, head, Reach::host),
+      pipeline_(links.hosts(), links.self(), for_everyone() ? kRootRank : head.call.root, head_.total),
+      up_(pipeline_, peers, head),
+      down_(pipeline_, peers, head.sequence),
+      to_host_(links, head_, kNoLink) {}
+
+void PipelinedReductionAlgorithm::begin() {
+  up_.begin();
+  if (for_everyone()) down_.begin();
+  go_on();
+}
+
+void PipelinedReductionAlgorithm::on_segment(StreamChannel channel, Rank from, Payload segment) {
+  const std::uint64_t bytes = segment.size();
+  const bool is_up = channel == StreamChannel::up_even || channel == StreamChannel::up_odd;
+  const unsigned tree = channel == StreamChannel::up_odd || channel == StreamChannel::down_odd ? 1 : 0;
+  const bool fits = is_up ? up_.on_segment(tree, from, std::move(segment)) : down_.on_segment(tree, std::move(segment));
+  if (!fits) {
+    failure_ = unfit(from, bytes, pipeline_.segment_bytes());
+    return;
+  }
+  go_on();
+}
+
+void PipelinedReductionAlgorithm::on_segment_sent(StreamChannel channel, Rank to) {
+  switch (channel) {
+    case StreamChannel::up_even: up_.on_sent(0); break;
+    case StreamChannel::up_odd: up_.on_sent(1); break;
+    case StreamChannel::down_even: down_.on_sent(0, to); break;
+    case StreamChannel::down_odd: down_.on_sent(1, to); break;
+    case StreamChannel::none: break;
+  }
+  go_on();
+}
+
+void PipelinedReductionAlgorithm::go_on() {
+  set_limit(up_.feed_limit() / kChunkBytes);
+  advance();
+  up_.take([this](const Payload& segment) {
+    if (for_everyone()) {
+      down_.feed(segment);
+    } else {
+      take_result(segment);
+    }
+  });
+  down_.take([this](const Payload& segment) {
+    to_host_.add(segment);
+    if (to_host_.complete()) finish(to_host_.bytes());
+  });
+}
+
+void PipelinedReductionAlgorithm::take_result(const Payload& segment) {
+  if (gets_result()) {
+    result_bytes_.append(segment);
+  } else {
+    pass_to_root(segment);
+  }
+  reduced_ += segment.size();
+  if (reduced_ == head_.total) finish(std::exchange(result_bytes_, {}));
+}
+
+void PipelinedReductionAlgorithm::pass_to_root(const Payload& segment) {
+  const LinkId root = hop_to(head_.call.root);
+  if (root == kNoLink) return;
+  PayloadCursor cursor(segment);
+  while (cursor.remaining() > 0) {
+    head_.offset = reduced_ + segment.size() - cursor.remaining();
+    links_.send_data(root, head_, cursor.take(std::min(cursor.remaining(), kChunkBytes)));
+  }
+}
+
+void PipelinedReductionAlgorithm::on_all_combined() {
+  // Who has no part in the result is done with its call.
+  if (!for_everyone() && !pipeline_.is_apex()) finish({});
+}
+
+bool PipelinedReductionAlgorithm::finished() const {
+  return ReductionAlgorithm::finished() && up_.finished() && (!for_everyone() || down_.finished());
 }
 
 void TreeReduceScatterAlgorithm::start(Collective call) {

@@ -23,7 +23,7 @@ void ScanAlgorithm::go_on() {
       peers_.send(head_.sequence, Rank{static_cast<std::uint32_t>(target)}, so_far_);
     }
     if (raw(self()) < distance_) continue;
-    peers_.receive(head_.sequence, Rank{static_cast<std::uint32_t>(raw(self()) - distance_)});
+    peers_.receive(head_.sequence, Rank{static_cast<std::uint32_t>(raw(self()) - distance_)}, so_far_.size());
     return;
   }
   complete_ = true;

@@ -6,11 +6,14 @@ bool is_whole(const wire::Collective& head, const Payload& tail) {
   return head.offset == 0 && tail.size() == head.total;
 }
 
+std::size_t chunk_bytes(const wire::Collective& head) {
+  return head.call.reduction != wire::Reduction::none ? kChunkBytes : stream_chunk_bytes(head.total);
+}
+
 bool is_chunk(const wire::Collective& head, const Payload& tail) {
-  const bool reduction = head.call.reduction != wire::Reduction::none;
-  const std::size_t chunk_bytes = reduction ? kChunkBytes : stream_chunk_bytes(head.total);
-  return head.offset % chunk_bytes == 0 && head.offset <= head.total &&
-         tail.size() == std::min<std::uint64_t>(chunk_bytes, head.total - head.offset);
+  const std::size_t bytes = chunk_bytes(head);
+  return head.offset % bytes == 0 && head.offset <= head.total &&
+         tail.size() == std::min<std::uint64_t>(bytes, head.total - head.offset);
 }
 
 std::uint64_t chunk_count(std::uint64_t total) { return total == 0 ? 1 : (total - 1) / kChunkBytes + 1; }

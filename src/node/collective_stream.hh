@@ -13,6 +13,8 @@
 
 namespace banyan::node {
 
+// Of the operation's stream, which has head.total bytes.
+std::size_t chunk_bytes(const wire::Collective& head);
 // Whether the tail of a frame is the whole stream (enclosed), or just the chunk that its head says.
 bool is_whole(const wire::Collective& head, const Payload& tail);
 bool is_chunk(const wire::Collective& head, const Payload& tail);

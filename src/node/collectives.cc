@@ -1,7 +1,6 @@
 #include "node/collectives.hh"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <tuple>
 
@@ -29,10 +28,8 @@ std::optional<Wish> read_wish(const Payload& bytes) {
 }
 
 CommunicatorId id_of(Writer writer) {
-  const Digest digest = digest_of(Payload(std::move(writer).finish()));
-  std::uint64_t id = 0;
-  std::memcpy(&id, digest.data(), sizeof id);
   // Two that a rank is in at the same time have the same number once in 10^13 jobs of a thousand each.
+  const std::uint64_t id = short_digest_of(Payload(std::move(writer).finish()));
   return CommunicatorId{std::max<std::uint64_t>(id, 1)};
 }
 
@@ -199,7 +196,9 @@ void Collectives::settle(CommunicatorId id) {
   if (id != kWorld && sub == nullptr) return;
   Communicator& communicator = sub == nullptr ? world_ : sub->communicator();
   for (Communicator::Split& split : communicator.take_splits()) make_of_split(id, std::move(split));
-  if (sub != nullptr && sub->gone()) subcommunicators_.erase(id);
+  if (sub == nullptr || !sub->gone()) return;
+  subcommunicators_.erase(id);
+  requests_.forget(id);
 }
 
 bool Collectives::on_frame(Time now, LinkId from, const wire::Collective& head, const Payload& tail) {

@@ -99,10 +99,13 @@ void Communicator::on_message(MessageDone done) {
   CollectiveAlgorithm& algorithm = *operation->algorithm;
   if (auto* failure = std::get_if<Failure>(&done.result)) {
     algorithm.on_exchange_failed(std::move(*failure));
-  } else if (exchange->receives) {
-    algorithm.on_received(exchange->peer, std::get<Payload>(std::move(done.result)));
+  } else if (exchange->channel != StreamChannel::none) {
+    exchange->receives
+        ? algorithm.on_segment(exchange->channel, exchange->peer, std::get<Payload>(std::move(done.result)))
+        : algorithm.on_segment_sent(exchange->channel, exchange->peer);
   } else {
-    algorithm.on_sent(exchange->peer);
+    exchange->receives ? algorithm.on_received(exchange->peer, std::get<Payload>(std::move(done.result)))
+                       : algorithm.on_sent(exchange->peer);
   }
   progress(index);
 }
@@ -153,6 +156,7 @@ void Communicator::progress(Index index) {
   report_left();
   settle(index);
   while (vote_next() || start_next()) continue;
+  begin_next_bulk();
 }
 
 // Votes for the oldest operation that this subtree has not voted for, if all have called it.
@@ -183,12 +187,34 @@ bool Communicator::vote_next() {
 void Communicator::announce_as_root(Index index, Operation& operation, bool deferred) {
   const bool go = deferred || operation.signature.kind == wire::CollectiveKind::barrier;
   if (go && operation.algorithm && !operation.algorithm->failure()) {
-    links_.send_data_down(head_of(wire::Part::go, index, &operation));
+    wire::Collective head = head_of(wire::Part::go, index, &operation);
+    head.total = operation.bytes;
+    links_.send_data_down(head);
     announced_ = std::max(announced_, index + 1);
-    operation.algorithm->on_go();
+    on_all_called(index, operation);
   } else if (retired_ >= announced_ + kAnnounceAfter) {
     announced_ = retired_;
     links_.send_data_down(head_of(wire::Part::retired, retired_ - 1, nullptr));
+  }
+}
+
+void Communicator::on_all_called(Index index, Operation& operation) {
+  operation.algorithm->on_go();
+  if (operation.algorithm->is_bulk()) bulk_.insert(index);
+}
+
+void Communicator::begin_next_bulk() {
+  while (!bulk_.empty()) {
+    const Index index = *bulk_.begin();
+    const Operation* operation = find(index);
+    if (operation == nullptr || !operation->algorithm || operation->algorithm->finished()) {
+      bulk_.erase(bulk_.begin());
+      continue;
+    }
+    if (begun_ == index) return;
+    begun_ = index;
+    operation->algorithm->begin();
+    settle(index);
   }
 }
 
@@ -208,7 +234,9 @@ bool Communicator::start_next() {
   if (started_ >= oldest + kMaxCollectivesInFlight) return false;
   const Index index = started_++;
   Collective collective = *std::exchange(operation->waiting, std::nullopt);
-  if (wire::gathers_for_all(collective.call.kind)) add_bytes(*operation, collective.contribution.size());
+  const bool broadcasts =
+      collective.call.kind == wire::CollectiveKind::broadcast && collective.call.root == topology_.self();
+  if (broadcasts || wire::gathers_for_all(collective.call.kind)) add_bytes(*operation, collective.contribution.size());
   // A call that contradicts the others' has lost; it counts as called all the same.
   if (operation->algorithm && operation->signature == collective.call)
     operation->algorithm->start(std::move(collective));
@@ -236,11 +264,6 @@ void Communicator::settle(Index index) {
   if (!over || index >= voted_ || operation->pending) return;
   if (operation->failed_here) remember_failed_here(index);
   operations_.erase(index);
-}
-
-void Communicator::forget_algorithm(Index index, Operation& operation) {
-  operation.algorithm.reset();
-  peers_.forget(Sequence{index});
 }
 
 void Communicator::retire(Index count) { retired_ = std::max(retired_, count); }

@@ -88,7 +88,7 @@ class Communicator {
     std::optional<PendingCall> pending;  // this rank's call, until it is completed
     std::optional<Collective> waiting;   // this rank's call, until it is started
     std::size_t child_votes = 0;
-    std::uint64_t bytes = 0;   // contributed to an allgather here and below by who has called
+    std::uint64_t bytes = 0;   // a broadcast's, or contributed to an allgather, here and below by who has called
     bool deferred = false;     // somebody below waits for `go`
     bool contested = false;    // a failure was reported; nothing is completed until the root's word comes
     bool failed = false;       // the root's word has come
@@ -118,9 +118,10 @@ class Communicator {
   static void add_bytes(Operation& operation, std::uint64_t bytes);
   void announce_as_root(Index index, Operation& operation, bool deferred);
   bool start_next();
+  void on_all_called(Index index, Operation& operation);
+  void begin_next_bulk();
   void settle(Index index);
   void retire(Index count);
-  void forget_algorithm(Index index, Operation& operation);
   void complete(Operation& operation, Index index, CollectiveAlgorithm::Result result);
   void fail(Operation& operation, Index index, const Failure& failure);
   wire::Collective head_of(wire::Part part, Index index, const Operation* operation) const;
@@ -189,6 +190,8 @@ class Communicator {
   std::optional<Broken> broken_;
   std::optional<Failure> closed_;
   std::vector<Split> splits_;
+  std::set<Index> bulk_;        // operations whose turn has come or will come (CollectiveAlgorithm::is_bulk)
+  std::optional<Index> begun_;  // of these
 };
 
 }  // namespace banyan::node

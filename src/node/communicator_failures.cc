@@ -103,6 +103,7 @@ void Communicator::apply_failure(Index index, const Failure& failure) {
   if (failure.code == FailureCode::rank_left) return break_from(index, failure);
   if (!failed_.emplace(index, failure).second) return;
   if (failed_.size() > kMaxFailedKept) failed_.erase(failed_.begin());
+  peers_.forget(Sequence{index});
   Operation* operation = find(index);
   const bool ended_here = operation == nullptr || !operation->pending;
   const bool failed_here = operation == nullptr ? failed_here_.contains(index) : operation->failed_here;
@@ -110,7 +111,7 @@ void Communicator::apply_failure(Index index, const Failure& failure) {
   if (completed_well) fail_next_after(index, failure);
   if (operation == nullptr) return;
   operation->failed = true;
-  forget_algorithm(index, *operation);
+  operation->algorithm.reset();
   fail(*operation, index, failure);
 }
 

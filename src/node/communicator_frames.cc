@@ -58,7 +58,8 @@ bool Communicator::on_vote(Time now, std::size_t child, const wire::Collective& 
   operation.deferred = operation.deferred || head.deferred;
   add_bytes(operation, head.total);
   operation.roll_call.answers.erase(child);
-  agree(index, operation, head.call, head.caller);
+  const bool agreed = agree(index, operation, head.call, head.caller);
+  if (agreed && operation.algorithm) operation.algorithm->on_vote(child, head.deferred);
   progress(index);
   return true;
 }
@@ -76,7 +77,10 @@ bool Communicator::on_go(const wire::Collective& head, const Payload& tail) {
     if (index < retired_) return false;
     links_.send_data_down(head);
     retire(index + 1);
-    if (operation != nullptr && operation->algorithm) operation->algorithm->on_go();
+    if (operation != nullptr && operation->algorithm && operation->signature == head.call) {
+      operation->algorithm->on_total(head.total);
+      on_all_called(index, *operation);
+    }
   }
   progress(index);
   return true;

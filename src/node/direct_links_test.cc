@@ -319,5 +319,21 @@ TEST_F(DirectLinksOfAStar, a_rank_that_closes_ends_its_links_and_makes_no_more) 
   EXPECT_NE(cluster.failure(R(1), dialled)->text.find("the rank has left"), std::string::npos);
 }
 
+TEST_F(DirectLinksOfAStar, a_rank_that_closes_and_stays_for_others_says_so_on_its_link) {
+  MessageCluster cluster = star(3);
+  exchange(cluster, R(1), R(2), 60'000);
+  const CallId received = cluster.receive(R(1), R(2), 0);
+  cluster.at(R(2)).end_application_calls({FailureCode::closed, Phase::closing, {}, {}, "closed"});
+  const CallId sent = cluster.send(R(1), R(2), 0, bytes_of(60'000));
+  cluster.run();
+  cluster.pass_time(Time{seconds(1)});
+  cluster.run();
+  EXPECT_EQ(cluster.direct_links(), 1u);
+  for (const CallId id : {received, sent}) {
+    ASSERT_NE(cluster.failure(R(1), id), nullptr);
+    EXPECT_EQ(cluster.failure(R(1), id)->code, FailureCode::rank_left);
+  }
+}
+
 }  // namespace
 }  // namespace banyan::node

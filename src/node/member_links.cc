@@ -31,10 +31,6 @@ MemberLinks::MemberLinks(CommunicatorId id, const Topology& topology, MessageReq
   for (const Neighbour& child : topology.children()) add(child);
 }
 
-MemberLinks::~MemberLinks() {
-  for (const auto& [link, neighbour] : neighbours_) drop(link);
-}
-
 bool MemberLinks::may_receive(const Neighbouring& neighbour, FrameClass frame_class) {
   const std::uint64_t most = frame_class == FrameClass::data ? kMostPassedOn : 2 * kMostPassedOn;
   return neighbour.passed_on <= most && neighbour.own_control <= kMostOwnControl;

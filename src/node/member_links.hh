@@ -31,7 +31,6 @@ class MemberLinks {
   MemberLinks(CommunicatorId id, const Topology& topology, MessageRequests& requests);
   MemberLinks(const MemberLinks&) = delete;
   MemberLinks& operator=(const MemberLinks&) = delete;
-  ~MemberLinks();
 
   // `feeder`: the link whose bytes these are, if they are only passed on.
   void send(LinkId to, FrameClass frame_class, const Payload& frame, LinkId feeder = kNoLink);

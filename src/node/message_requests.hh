@@ -27,12 +27,19 @@ struct Ask {
 };
 // Whoever made the call with this id does not wait any more, and hears no more of it.
 struct Cancel {};
-// It hears no more of it, but what comes is taken all the same, since its sender waits for that.
-struct Ignore {};
+// Nobody receives what comes with this tag, and with all later numbers, any more: their senders need not wait for that.
+struct Discard {
+  wire::Tag tag;
+  bool and_later = false;
+};
+// This rank is done with all lanes of a communicator.
+struct Forget {
+  CommunicatorId communicator{};
+};
 
 struct MessageRequest {
   CallId id{};
-  std::variant<Send, Receive, Ask, Cancel, Ignore> what;
+  std::variant<Send, Receive, Ask, Cancel, Discard, Forget> what;
 };
 
 // A Send or Receive that has come to its end.
@@ -54,9 +61,10 @@ class MessageRequests {
   CallId receive(Rank source, const wire::Tag& tag, std::uint64_t most_bytes = kMaxMessageBytes) {
     return add(next(last_), Receive{source, tag, most_bytes});
   }
-  void ask(Rank peer, const wire::Lane& lane) { add(next(last_), Ask{peer, lane}); }
+  void ask(Rank peer, const wire::Lane& lane) { list_.push_back({{}, Ask{peer, lane}}); }
   void cancel(CallId id) { list_.push_back({id, Cancel{}}); }
-  void ignore(CallId id) { list_.push_back({id, Ignore{}}); }
+  void discard(const wire::Tag& tag, bool and_later) { list_.push_back({{}, Discard{tag, and_later}}); }
+  void forget(CommunicatorId communicator) { list_.push_back({{}, Forget{communicator}}); }
 
   std::vector<MessageRequest> take() { return std::exchange(list_, {}); }
   bool empty() const { return list_.empty(); }

@@ -130,13 +130,31 @@ void Messages::carry_out(Time now, MessageRequest request) {
   now_ = now;
   if (const auto* asking = std::get_if<Ask>(&request.what)) {
     if (!over_ && asking->peer != router_.self()) probed_.insert({asking->peer, asking->lane});
-  } else if (std::holds_alternative<Ignore>(request.what)) {
-    if (calls_.contains(request.id)) calls_.ignore(request.id);
-  } else if (const auto call = calls_.all().find(request.id); call != calls_.all().end()) {
-    withdraw(request.id, call->second);
-    calls_.forget(request.id);
+  } else if (const auto* discarded = std::get_if<Discard>(&request.what)) {
+    discarded->and_later ? inbound_.discard_from(discarded->tag) : inbound_.discard(discarded->tag);
+  } else if (const auto* forgotten = std::get_if<Forget>(&request.what)) {
+    forget(forgotten->communicator);
+  } else {
+    cancel(request.id);
   }
   settle();
+}
+
+void Messages::cancel(CallId id) {
+  const auto call = calls_.all().find(id);
+  if (call == calls_.all().end()) return;
+  withdraw(id, call->second);
+  calls_.forget(id);
+}
+
+void Messages::forget(CommunicatorId communicator) {
+  std::vector<CallId> pending;
+  for (const auto& [id, call] : calls_.all()) {
+    if (call.tag.lane.communicator == communicator) pending.push_back(id);
+  }
+  for (const CallId id : pending) cancel(id);
+  inbound_.forget(communicator);
+  outbound_.clear([communicator](const wire::Lane& lane) { return lane.communicator == communicator; });
 }
 
 bool Messages::withdraw(CallId id, const PendingCall& call) {
@@ -170,16 +188,21 @@ void Messages::on_time(Time now) {
 
 // Only its neighbours are told when a rank leaves; others ask, and whoever can't pass the question on answers it.
 void Messages::ask_peers(Time now) {
-  std::set<FlowName> peers = std::exchange(probed_, {});
+  // Any lane will do, but those of the application have an answer of their own.
+  std::map<Question, wire::Lane> questions;
+  const auto add = [&](Rank peer, const wire::Lane& lane) {
+    questions.try_emplace({peer, is_application(lane)}, lane);
+  };
+  for (const FlowName& name : std::exchange(probed_, {})) add(name.peer, name.lane);
   for (const auto& [id, call] : calls_.all()) {
-    if (calls_.awaits_another(call)) peers.insert({call.peer, call.tag.lane});
+    if (calls_.awaits_another(call)) add(call.peer, call.tag.lane);
   }
   ask_at_ = after(now, ask_interval_);
-  auto next = peers.upper_bound(last_asked_);
-  for (std::size_t i = std::min(peers.size(), kMaxAskedAtATime); i > 0; --i) {
-    if (next == peers.end()) next = peers.begin();
-    last_asked_ = *next++;
-    inbound_.ask(last_asked_);
+  auto next = questions.upper_bound(last_asked_);
+  for (std::size_t i = std::min(questions.size(), kMaxAskedAtATime); i > 0; --i, ++next) {
+    if (next == questions.end()) next = questions.begin();
+    last_asked_ = next->first;
+    inbound_.ask({next->first.peer, next->second});
   }
 }
 
@@ -246,13 +269,13 @@ bool Messages::pass(Time now, LinkId from, const Payload& body) {
 
 void Messages::deliver(const ArrivedData& data, LinkId from) {
   if (!over(data.head.ends.lane)) {
-    outbound_.on_acknowledged({data.head.ends.source, data.head.ends.lane}, data.head.acknowledged);
+    outbound_.on_acknowledged(flow_of_source(data.head.ends), data.head.acknowledged);
     inbound_.on_data(data.head, data.bytes, from);
   } else if (over_in_good_order()) {
-    if (!inbound_.has_accepted(data.head)) return router_.refuse(data.head.ends, data.head.sequence);
+    if (!inbound_.has_accepted(data.head)) return router_.refuse(data.head.ends, data.head.sequence, from);
     const wire::Ends& ends = data.head.ends;
-    router_.send_by(
-        from, wire::Accept{ends.reversed(), data.head.sequence, inbound_.accepted_below({ends.source, ends.lane})});
+    router_.send_by(from,
+                    wire::Accept{ends.reversed(), data.head.sequence, inbound_.accepted_below(flow_of_source(ends))});
   }
 }
 
@@ -260,14 +283,14 @@ void Messages::deliver(const wire::Grant& grant, LinkId from) {
   if (!over(grant.ends.lane)) {
     outbound_.on_grant(grant, from);
   } else if (over_in_good_order()) {
-    router_.refuse(grant);
+    router_.refuse(grant, router_.way_to(grant.ends.source));
   }
 }
 
 void Messages::deliver(const wire::Undeliverable& news, LinkId from) {
   if (!news.awaited) return outbound_.on_undeliverable(news, from);
   // What it has sent before is on the link. It is asked again once that has ended.
-  if (direct_.link_to(news.ends.source) != kNoLink) return;
+  if (direct_.link_to(news.ends.source) != kNoLink && !router_.is_direct(from)) return;
   // A rank that closes may still take part in what others need of it; then it answers for the application alone.
   const Rank gone = news.ends.source;
   const bool altogether = !is_application(news.ends.lane);

@@ -83,6 +83,13 @@ class Messages final : private DirectLinks::Traffic {
   bool consistent() const { return inbound_.consistent(); }
 
  private:
+  // Is it still there: for the application, or for this node's other parts?
+  struct Question {
+    Rank peer{};
+    bool for_application = false;
+    friend auto operator<=>(const Question&, const Question&) = default;
+  };
+
   bool in_use(Rank peer) const override { return outbound_.busy(peer) || inbound_.busy(peer); }
   bool may_call(CallId id, Rank peer, const wire::Tag& tag = {});
   template <typename Message>
@@ -99,6 +106,8 @@ class Messages final : private DirectLinks::Traffic {
   void fail_dials(Rank peer, const std::string& reason);
   void find_nothing(Time now, CallId id, Rank source);
   void ask_peers(Time now);
+  void cancel(CallId id);
+  void forget(CommunicatorId communicator);
   // What it had asked for is asked for no longer; nothing is reported. True: a message that was to be sent never was.
   bool withdraw(CallId id, const PendingCall& call);
   void time_out(CallId id, const PendingCall& call, Time now);
@@ -120,7 +129,7 @@ class Messages final : private DirectLinks::Traffic {
   Time now_{};                 // of the last input that had one
   Time ask_at_ = kNever;       // while calls wait for other ranks
   std::set<FlowName> probed_;  // in vain, since others were asked last
-  FlowName last_asked_{kNoRank, {}};
+  Question last_asked_{kNoRank};
 };
 
 }  // namespace banyan::node

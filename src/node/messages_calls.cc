@@ -40,7 +40,6 @@ PendingCall PendingCalls::finish(CallId id) {
 
 template <typename Result>
 void PendingCalls::report(CallId id, const PendingCall& call, Result result, Rank source) {
-  if (call.ignored) return;
   if (caller_of(id) != Caller::application) {
     done_.push_back({id, call.tag, std::move(result), source});
   } else if constexpr (std::is_same_v<Result, Failure>) {

@@ -25,7 +25,6 @@ struct PendingCall {
   Time deadline = kNever;
   bool from_any = false;                        // a receive from whoever sends
   std::uint64_t most_bytes = kMaxMessageBytes;  // that a receive takes
-  bool ignored = false;                         // nobody is told what becomes of it
 };
 
 class PendingCalls {
@@ -40,7 +39,6 @@ class PendingCalls {
 
   bool is_from_any(CallId id) const { return calls_.at(id).from_any; }
   std::uint64_t most_bytes(CallId id) const { return calls_.at(id).most_bytes; }
-  void ignore(CallId id) { calls_.at(id).ignored = true; }
   // A receive from any rank takes a message of this one; kNoRank: of nobody any more.
   void claim(CallId id, Rank source);
   // Whether any waits for a certain other rank; connects have patience of their own.

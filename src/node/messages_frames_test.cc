@@ -381,5 +381,19 @@ TEST_F(MessageFrames, random_frames_that_decode_do_no_harm) {
   }
 }
 
+TEST_F(MessageFrames, a_receive_from_any_rank_takes_no_message_before_which_another_is_missing) {
+  const CallId first = cluster_.receive_from_any(R(1), 0);
+  EXPECT_TRUE(hand_in(first_frame(1, 5), Payload::copy("later")));
+  cluster_.send(R(0), R(1), 0, Payload::copy("of another"));
+  cluster_.run();
+  EXPECT_EQ(cluster_.bytes(R(1), first), "of another");
+  const CallId second = cluster_.receive_from_any(R(1), 0);
+  const CallId third = cluster_.receive_from_any(R(1), 0);
+  EXPECT_EQ(cluster_.result(R(1), second), nullptr);
+  EXPECT_TRUE(hand_in(first_frame(0, 5), Payload::copy("older")));
+  EXPECT_EQ(cluster_.bytes(R(1), second), "older");
+  EXPECT_EQ(cluster_.bytes(R(1), third), "later");
+}
+
 }  // namespace
 }  // namespace banyan::node

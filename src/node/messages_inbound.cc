@@ -7,7 +7,6 @@
 
 #include "base/assert.hh"
 #include "base/canary.hh"
-#include "wire/store.hh"
 
 namespace banyan::node {
 namespace {
@@ -71,9 +70,10 @@ void InboundMessages::receive(CallId id, Rank source, const wire::Tag& tag) {
   refill();
 }
 
-const InboundMessages::Message* InboundMessages::free_in(const Channel& channel) {
+const InboundMessages::Message* InboundMessages::free_in(const Flow& flow, const Channel& channel) {
   if (channel.messages.size() <= channel.receives.size()) return nullptr;
-  return &*std::next(channel.messages.begin(), static_cast<std::ptrdiff_t>(channel.receives.size()));
+  const Message& first = *std::next(channel.messages.begin(), static_cast<std::ptrdiff_t>(channel.receives.size()));
+  return deliverable(flow, first) ? &first : nullptr;
 }
 
 Rank InboundMessages::first_free(const wire::Tag& tag) const {
@@ -81,8 +81,10 @@ Rank InboundMessages::first_free(const wire::Tag& tag) const {
   return at == free_.end() ? kNoRank : at->second.begin()->second;
 }
 
-void InboundMessages::note_free(Rank source, const wire::Tag& tag, Channel& channel) {
-  const Message* message = free_in(channel);
+void InboundMessages::note_free(const Flow& flow, std::uint32_t number, Channel& channel) {
+  const wire::Tag tag = flow.tag(number);
+  const Rank source = flow.name.peer;
+  const Message* message = free_in(flow, channel);
   const std::uint64_t arrival = message == nullptr ? 0 : message->arrival;
   const std::uint64_t before = std::exchange(channel.free_arrival, arrival);
   if (before == arrival) return;
@@ -103,7 +105,7 @@ std::optional<InboundMessages::Found> InboundMessages::probe(Rank source, const 
   const auto flow = flows_.find({source == kNoRank ? first_free(tag) : source, tag.lane});
   if (flow == flows_.end()) return std::nullopt;
   const auto channel = flow->second.channels.find(tag.number);
-  const Message* message = channel == flow->second.channels.end() ? nullptr : free_in(channel->second);
+  const Message* message = channel == flow->second.channels.end() ? nullptr : free_in(flow->second, channel->second);
   if (message == nullptr) return std::nullopt;
   return Found{flow->first.peer, message->total};
 }
@@ -117,15 +119,22 @@ bool InboundMessages::has_left(Rank source) const {
 void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
   const auto waiting = any_.find(flow.tag(tag));
   const auto at = flow.channels.find(tag);
-  if (waiting == any_.end() || at == flow.channels.end() || at->second.messages.empty()) return;
-  // No message was free before: those before the last have their receives.
-  std::list<CallId>& receives = at->second.receives;
-  const auto place = std::next(receives.begin(), static_cast<std::ptrdiff_t>(at->second.messages.size() - 1));
-  const CallId oldest = waiting->second.front();
-  if (place != receives.end() && *place < oldest) return;
-  calls_.claim(oldest, flow.name.peer);
-  receives.insert(place, oldest);
-  waiting->second.pop_front();
+  if (waiting == any_.end() || at == flow.channels.end()) return;
+  auto& [receives, messages, free] = at->second;
+  auto receive = receives.begin();
+  for (Message& message : messages) {
+    if (waiting->second.empty() || !deliverable(flow, message)) break;
+    const CallId oldest = waiting->second.front();
+    // Whose message it was when it was offered first keeps it.
+    const bool offered = std::exchange(message.offered, true);
+    if (receive != receives.end() && (offered || *receive < oldest)) {
+      ++receive;
+      continue;
+    }
+    calls_.claim(oldest, flow.name.peer);
+    receives.insert(receive, oldest);
+    waiting->second.pop_front();
+  }
   if (waiting->second.empty()) any_.erase(waiting);
 }
 
@@ -148,9 +157,7 @@ void InboundMessages::cancel(CallId id, Rank source, const wire::Tag& tag) {
   Flow& flow = flow_of({source, tag.lane});
   Channel& channel = flow.channels.at(tag.number);
   const auto at = std::ranges::find(channel.receives, id);
-  const auto place = static_cast<std::size_t>(std::distance(channel.receives.begin(), at));
   channel.receives.erase(at);
-  if (place < channel.messages.size()) offer_to_any(flow, tag.number);
   settle(flow, tag.number);
 }
 
@@ -168,9 +175,11 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 // --- frames --------------------------------------------------------------------------------------------------------
 
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
-  // A keeper takes in whatever comes, so nobody may send it gigabytes.
-  if (head.ends.lane.space == wire::Space::store && head.total > wire::kMaxStoreMessageBytes) return;
-  const FlowName name{head.ends.source, head.ends.lane};
+  // Whoever serves requests has one receive for all: nobody holds that up by a request that does not come to its end.
+  if (wire::is_request(head.full_tag()) && bytes.size() != head.total) return;
+  if (discarded_.contains(head.ends.lane.communicator))
+    return router_.send_by(from, wire::Accept{head.ends.reversed(), head.sequence, Sequence{0}});
+  const FlowName name = flow_of_source(head.ends);
   const bool announces = head.offset == 0 && raw(head.sequence) < kMaxMessagesInFlight;
   if (!flows_.contains(name) && !(announces && may_begin(name))) return;
   Flow& flow = flow_of(name);
@@ -254,6 +263,20 @@ bool InboundMessages::busy(Rank source) const {
 }
 
 void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
+  flow.announced |= std::uint32_t{1} << (raw(head.sequence) - raw(flow.lowest));
+  if (discarded_.contains(head.full_tag())) {
+    accept(flow, Message{.sequence = head.sequence, .way = from, .bytes = {}});
+  } else {
+    keep(flow, head, bytes, from);
+  }
+  if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
+  // This one has closed a gap: what had come before it can be delivered now.
+  std::vector<std::uint32_t> tags;
+  for (const auto& [tag, channel] : flow.channels) tags.push_back(tag);
+  for (const std::uint32_t tag : tags) settle(flow, tag);
+}
+
+void InboundMessages::keep(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
   Message message{.sequence = head.sequence, .arrival = ++last_arrival_, .total = head.total, .way = from, .bytes = {}};
   // Bytes that come unasked are of use only if they are the whole message.
   if (bytes.size() == head.total) {
@@ -264,13 +287,47 @@ void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload
   const auto older =
       std::find_if(messages.rbegin(), messages.rend(), [&](const Message& m) { return m.sequence < head.sequence; });
   messages.insert(older.base(), std::move(message));
-  flow.announced |= std::uint32_t{1} << (raw(head.sequence) - raw(flow.lowest));
-  offer_to_any(flow, head.tag);
-  if (raw(flow.announced_below()) <= raw(head.sequence) + 1) return settle(flow, head.tag);
-  // This one has closed a gap: what had come before it can be delivered now.
-  std::vector<std::uint32_t> tags;
-  for (const auto& [tag, channel] : flow.channels) tags.push_back(tag);
-  for (const std::uint32_t tag : tags) settle(flow, tag);
+}
+
+template <typename Predicate>
+void InboundMessages::drop_discarded(const wire::Lane& lane, Predicate concerns) {
+  for (auto& [name, flow] : flows_) {
+    if (name.lane != lane) continue;
+    for (auto& [number, channel] : flow.channels) {
+      if (!concerns(number)) continue;
+      for (Message& message : channel.messages) {
+        release(message);
+        if (!message.accepted) accept(flow, message);
+      }
+      channel.messages.clear();
+      note_free(flow, number, channel);
+    }
+    std::erase_if(flow.channels, [&](const auto& channel) { return concerns(channel.first); });
+  }
+  refill();
+}
+
+void InboundMessages::discard(const wire::Tag& tag) {
+  discarded_.add(tag);
+  drop_discarded(tag.lane, [&](std::uint32_t number) { return number == tag.number; });
+}
+
+void InboundMessages::discard_from(const wire::Tag& tag) {
+  discarded_.add_from(tag);
+  drop_discarded(tag.lane, [&](std::uint32_t number) {
+    return discarded_.contains(wire::Tag{number, tag.lane.space, tag.lane.communicator});
+  });
+}
+
+void InboundMessages::forget(CommunicatorId communicator) {
+  const auto concerns = [communicator](const auto& flow) { return flow.first.lane.communicator == communicator; };
+  std::set<wire::Lane> lanes;
+  for (const auto& flow : flows_) {
+    if (concerns(flow)) lanes.insert(flow.first.lane);
+  }
+  for (const wire::Lane& lane : lanes) drop_discarded(lane, [](std::uint32_t) { return true; });
+  std::erase_if(flows_, concerns);
+  discarded_.add(communicator);
 }
 
 bool InboundMessages::append(Message& message, std::uint64_t offset, const Payload& bytes) {
@@ -289,7 +346,9 @@ bool InboundMessages::append(Message& message, std::uint64_t offset, const Paylo
 
 void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
   const auto at = flow.channels.find(tag);
+  if (at == flow.channels.end()) return;
   Channel& channel = at->second;
+  offer_to_any(flow, tag);
   deliver(flow, channel);
   // Only what may still be on its way needs more: at most kMaxMessagesInFlight messages at the end.
   auto message = channel.messages.end();
@@ -303,7 +362,7 @@ void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
       shelve(flow, tag, *message);
     }
   }
-  note_free(flow.name.peer, flow.tag(tag), channel);
+  note_free(flow, tag, channel);
   if (channel.messages.empty() && channel.receives.empty()) flow.channels.erase(at);
 }
 
@@ -420,16 +479,15 @@ void InboundMessages::drop_unreachable(LinkId leaving) {
 
 // Receives from any rank wait for others' messages now, and there is room in the pool.
 void InboundMessages::after_drop() {
-  for (auto waiting = any_.begin(); waiting != any_.end();) {
-    const wire::Tag tag = waiting->first;
-    if (first_free(tag) == kNoRank) {
-      ++waiting;
-      continue;
+  std::vector<wire::Tag> tags;
+  for (const auto& [tag, waiting] : any_) tags.push_back(tag);
+  for (const wire::Tag& tag : tags) {
+    for (auto at = any_.find(tag); at != any_.end() && first_free(tag) != kNoRank; at = any_.find(tag)) {
+      const CallId id = at->second.front();
+      at->second.pop_front();
+      if (at->second.empty()) any_.erase(at);
+      receive_from_any(id, tag);
     }
-    const CallId id = waiting->second.front();
-    waiting->second.pop_front();
-    if (waiting->second.empty()) waiting = any_.erase(waiting);
-    receive_from_any(id, tag);
   }
   refill();
 }
@@ -444,7 +502,7 @@ void InboundMessages::drop(Flow& flow) {
     const auto lost = std::ranges::find_if_not(channel.messages, whole);
     for (auto message = lost; message != channel.messages.end(); ++message) release(*message);
     channel.messages.erase(lost, channel.messages.end());
-    note_free(flow.name.peer, flow.tag(tag), channel);
+    note_free(flow, tag, channel);
   }
   std::erase_if(flow.channels, [](const auto& channel) { return channel.second.messages.empty(); });
 }
@@ -461,7 +519,7 @@ void InboundMessages::refuse_all(Flow& flow) {
   if (router_.is_direct(router_.way_to(flow.name.peer))) say_again_what_is_accepted(flow);
   for (auto& [tag, channel] : flow.channels) {
     for (Message& message : channel.messages) {
-      if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence);
+      if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence, message.way);
       release(message);
     }
   }
@@ -469,7 +527,7 @@ void InboundMessages::refuse_all(Flow& flow) {
 }
 
 bool InboundMessages::has_accepted(const wire::Data& head) const {
-  const auto at = flows_.find({head.ends.source, head.ends.lane});
+  const auto at = flows_.find(flow_of_source(head.ends));
   if (at == flows_.end()) return false;
   const Flow& flow = at->second;
   if (head.sequence < flow.lowest) return true;
@@ -495,7 +553,7 @@ bool InboundMessages::consistent() const {
   for (const auto& [name, flow] : flows_) {
     std::uint32_t arriving = 0;
     for (const auto& [tag, channel] : flow.channels) {
-      const Message* first = free_in(channel);
+      const Message* first = free_in(flow, channel);
       if (channel.free_arrival != (first == nullptr ? 0 : first->arrival)) return false;
       const wire::Tag full = flow.tag(tag);
       if (first != nullptr && (++free, any_.contains(full) || !free_.at(full).contains({first->arrival, name.peer})))

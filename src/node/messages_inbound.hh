@@ -15,6 +15,7 @@
 
 #include "base/limits.hh"
 #include "node/messages_calls.hh"
+#include "node/messages_discarded.hh"
 #include "node/messages_pool.hh"
 #include "node/messages_router.hh"
 
@@ -26,8 +27,9 @@ class InboundMessages {
   InboundMessages(PendingCalls& calls, MessageRouter& router, const Limits& limits);
 
   void receive(CallId id, Rank source, const wire::Tag& tag);
-  // The same from whoever: it takes the message that was announced first, of those that no receive takes, or the next
-  // one to come that no older receive takes. From then on it is a receive of that message's source.
+  // The same from whoever: it takes the message that was announced first, of those that no receive takes and that are
+  // not behind one of their flow which has yet to be announced, or the next such one that no older receive takes. From
+  // then on it is a receive of that message's source.
   void receive_from_any(CallId id, const wire::Tag& tag);
   // What a receive would take that came now, if it has been announced; from kNoRank: from any rank.
   struct Found {
@@ -39,6 +41,13 @@ class InboundMessages {
   bool has_left(Rank source) const;
   // The receive waits no longer; what has come of its message is not lost.
   void cancel(CallId id, Rank source, const wire::Tag& tag);
+  // Nobody will receive messages with this tag any more, from wherever; their senders are told that they are here.
+  // Those that waited for them have been cancelled.
+  void discard(const wire::Tag& tag);
+  // The same for all numbers from this one on.
+  void discard_from(const wire::Tag& tag);
+  // The same for all messages of a communicator; nothing of them is remembered.
+  void forget(CommunicatorId communicator);
   // How far the message of a waiting receive has come.
   struct Progress {
     bool announced = false;
@@ -96,7 +105,8 @@ class InboundMessages {
     std::uint64_t granted = 0;  // the sender may send up to here; at least bytes.size()
     std::uint64_t charge = 0;   // of the pool
     UnexpectedPool::Ticket ticket = 0;
-    bool wanted = false;  // a receive waits for it
+    bool wanted = false;   // a receive waits for it
+    bool offered = false;  // to receives from any rank
     bool accepted = false;
     LinkId way = kNoLink;  // by which it was announced, where grants and the acceptance go
     Payload bytes;         // the first part of the message, without a gap
@@ -134,17 +144,21 @@ class InboundMessages {
     return message.sequence < flow.announced_below();
   }
   void announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
+  void keep(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
+  // Accepts and drops what is here of the channels of a lane that `concerns` is true of.
+  template <typename Predicate>
+  void drop_discarded(const wire::Lane& lane, Predicate concerns);
   void announce_again(const Flow& flow, Message& message, LinkId from);
   void ask_again(const Flow& flow, const Message& message);
   void say_again_what_is_accepted(const Flow& flow);
   static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
 
-  // The first message of the channel that no receive takes; null: there is none.
-  static const Message* free_in(const Channel& channel);
+  // The first message of the channel that no receive takes, if one could take it; null: there is none.
+  static const Message* free_in(const Flow& flow, const Channel& channel);
   // Whose free message with this tag was announced first; kNoRank: nobody has one.
   Rank first_free(const wire::Tag& tag) const;
-  void note_free(Rank source, const wire::Tag& tag, Channel& channel);
-  // A message more can be taken, the last one by place: by a receive from any rank, unless an older one has that place.
+  void note_free(const Flow& flow, std::uint32_t tag, Channel& channel);
+  // Receives from any rank take what can be taken, unless an older one does.
   void offer_to_any(Flow& flow, std::uint32_t tag);
   // Receives from any rank whose messages won't come wait again, for others.
   void return_to_any(Channel& channel, const wire::Tag& tag);
@@ -171,6 +185,7 @@ class InboundMessages {
   std::map<wire::Tag, std::list<CallId>> any_;                          // oldest first
   std::map<wire::Tag, std::set<std::pair<std::uint64_t, Rank>>> free_;  // channels with a free message, by arrival
   std::uint64_t last_arrival_ = 0;
+  DiscardedMessages discarded_;
 };
 
 }  // namespace banyan::node

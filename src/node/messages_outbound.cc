@@ -111,7 +111,7 @@ bool OutboundMessages::cancel(CallId id, Rank target, const wire::Lane& lane) {
 }
 
 void OutboundMessages::on_grant(const wire::Grant& grant, LinkId from) {
-  const FlowName name{grant.ends.source, grant.ends.lane};
+  const FlowName name = flow_of_source(grant.ends);
   Message* message = find(name, grant.sequence);
   if (message == nullptr || grant.to > message->bytes.size() || grant.from == grant.to) return;
   if (message->way != from) return;
@@ -152,7 +152,7 @@ void OutboundMessages::send_chunk(const FlowName& name, Sequence sequence, Messa
 }
 
 void OutboundMessages::on_accept(const wire::Accept& accept) {
-  const FlowName name{accept.ends.source, accept.ends.lane};
+  const FlowName name = flow_of_source(accept.ends);
   if (Message* message = find(name, accept.sequence)) accepted(*message);
   on_acknowledged(name, accept.cumulative);
 }
@@ -175,7 +175,7 @@ void OutboundMessages::accepted(Message& message) {
 }
 
 void OutboundMessages::on_undeliverable(const wire::Undeliverable& news, LinkId from) {
-  const auto at = flows_.find(FlowName{news.ends.source, news.ends.lane});
+  const auto at = flows_.find(flow_of_source(news.ends));
   if (at == flows_.end()) return;
   Message* message = find(at->second, news.sequence);
   if (message == nullptr) return;

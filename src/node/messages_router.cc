@@ -79,12 +79,16 @@ void MessageRouter::route(const wire::Direct& direct, LinkId from) {
   }
 }
 
-void MessageRouter::refuse(const wire::Ends& ends, Sequence sequence) {
-  route(wire::Undeliverable{ends.reversed(), sequence, false, kHasLeft});
+void MessageRouter::refuse(const wire::Ends& ends, Sequence sequence, LinkId way) {
+  refuse(wire::Undeliverable{ends.reversed(), sequence, false, kHasLeft}, way);
 }
 
-void MessageRouter::refuse(const wire::Grant& grant) {
-  route(wire::Undeliverable{grant.ends.reversed(), grant.sequence, true, kHasLeft});
+void MessageRouter::refuse(const wire::Grant& grant, LinkId way) {
+  refuse(wire::Undeliverable{grant.ends.reversed(), grant.sequence, true, kHasLeft}, way);
+}
+
+void MessageRouter::refuse(const wire::Undeliverable& news, LinkId way) {
+  forward(is_direct(way) ? way : route_to(news.ends.target), news, {}, FrameClass::control, kNoLink);
 }
 
 std::optional<ArrivedFrame> MessageRouter::next_looped() {

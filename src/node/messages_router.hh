@@ -27,6 +27,9 @@ struct FlowName {
   friend auto operator<=>(const FlowName&, const FlowName&) = default;
 };
 
+// The one that a frame with these ends is about, or was sent in, as its target names it.
+inline FlowName flow_of_source(const wire::Ends& ends) { return {ends.source, ends.lane}; }
+
 // Calls visit(name, flow) for each flow with `peer`; `flows` is a map by FlowName.
 template <typename Flows, typename Visit>
 void for_each_flow_with(Rank peer, Flows& flows, Visit visit) {
@@ -72,15 +75,17 @@ class MessageRouter {
   void route(const wire::Accept& accept, LinkId from = kNoLink);
   void route(const wire::Undeliverable& news, LinkId from = kNoLink);
   void route(const wire::Direct& direct, LinkId from = kNoLink);
-  // Tells the source of `sequence` that it won't arrive. `ends`: those of its Data frames.
-  void refuse(const wire::Ends& ends, Sequence sequence);
+  // Tells the source of `sequence` that it won't arrive. `ends`: those of its Data frames. `way`: by which they came,
+  // behind all that this rank has said of it; here and below another one than a direct link means the tree.
+  void refuse(const wire::Ends& ends, Sequence sequence, LinkId way = kNoLink);
   // Tells who sent the grant that what it waits for won't come.
-  void refuse(const wire::Grant& grant);
+  void refuse(const wire::Grant& grant, LinkId way = kNoLink);
 
   // The next frame of the inner loop.
   std::optional<ArrivedFrame> next_looped();
 
  private:
+  void refuse(const wire::Undeliverable& news, LinkId way);
   // False: there is no way, or it leads back to where the frame came from.
   template <typename Message>
   bool forward(LinkId way, const Message& message, const Payload& tail, FrameClass frame_class, LinkId from);

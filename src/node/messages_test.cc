@@ -449,5 +449,57 @@ TEST(Messages, what_is_passed_on_names_the_link_that_feeds_it) {
   EXPECT_EQ(relayed.frame, own.frame);
 }
 
+// Sends in a lane that is not the application's, and what a node's other parts say of such lanes.
+struct Lanes {
+  MessageCluster cluster{{.world_size = 3, .fan_out = 3}, 1};
+  std::uint64_t calls = 1000;
+
+  CallId send(const wire::Tag& tag, std::size_t bytes) {
+    const CallId id{++calls};
+    cluster.at(R(0)).send(cluster.now(), id, Send{R(1), tag, Payload::copy(std::string(bytes, 'x'))}, kNever);
+    cluster.run();
+    return id;
+  }
+  void say(Rank rank, decltype(MessageRequest::what) what) {
+    cluster.at(rank).carry_out(cluster.now(), {CallId{}, std::move(what)});
+    cluster.run();
+    EXPECT_TRUE(cluster.consistent());
+  }
+};
+
+TEST(DiscardedMessages, are_accepted_kept_nowhere_and_hold_up_none) {
+  for (const std::size_t bytes : {std::size_t{10}, std::size_t{100'000}}) {
+    Lanes lanes;
+    const auto tag = [](std::uint32_t number) { return wire::Tag{number, wire::Space::collective}; };
+    std::vector<CallId> sent;
+    for (std::uint32_t i = 0; i < 2 * kMaxMessagesInFlight; ++i) sent.push_back(lanes.send(tag(7), bytes));
+    sent.push_back(lanes.send(tag(9), bytes));
+    const CallId wanted = lanes.send(tag(8), 100'000);
+    lanes.say(R(1), Discard{tag(7), false});
+    lanes.say(R(1), Discard{tag(9), true});
+    sent.push_back(lanes.send(tag(10), bytes));
+    for (const CallId id : sent) EXPECT_TRUE(lanes.cluster.done(R(0), id));
+    EXPECT_FALSE(lanes.cluster.done(R(0), wanted));
+    EXPECT_EQ(lanes.cluster.at(R(1)).unexpected_bytes(), 0u);
+    lanes.cluster.at(R(1)).receive(lanes.cluster.now(), CallId{1}, Receive{R(0), tag(8)}, kNever);
+    lanes.cluster.run();
+    EXPECT_TRUE(lanes.cluster.done(R(0), wanted));
+  }
+}
+
+TEST(DiscardedMessages, of_a_communicator_that_is_gone_nothing_is_remembered) {
+  Lanes lanes;
+  const wire::Tag tag{7, wire::Space::collective, CommunicatorId{5}};
+  for (int i = 0; i < 3; ++i) lanes.send(tag, 10);
+  const CallId large = lanes.send(tag, 100'000);
+  EXPECT_EQ(lanes.cluster.at(R(1)).inbound_flows(), 1u);
+  lanes.say(R(1), Forget{CommunicatorId{5}});
+  EXPECT_TRUE(lanes.cluster.done(R(0), large));
+  const CallId late = lanes.send(tag, 10);
+  EXPECT_TRUE(lanes.cluster.done(R(0), late));
+  EXPECT_EQ(lanes.cluster.at(R(1)).inbound_flows(), 0u);
+  EXPECT_EQ(lanes.cluster.at(R(1)).unexpected_bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace banyan::node

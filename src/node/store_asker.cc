@@ -81,7 +81,7 @@ StoreAsker::Number StoreAsker::next_number() {
   // They come again after four billion: some may still wait.
   do {
     ++last_number_;
-  } while (last_number_ == wire::kStoreRequests || requests_.contains(last_number_));
+  } while (last_number_ == wire::kRequests || requests_.contains(last_number_));
   return last_number_;
 }
 
@@ -110,8 +110,7 @@ void StoreAsker::ask(Number number, Request& request) {
   request.asked = true;
   const wire::StoreRequest message{
       request_of(call.what, request.waits), number, call.key, call.expected, call.value, call.delta};
-  exchanges_.emplace(messages_.send(request.keeper, wire::store_tag(wire::kStoreRequests), message.to_message()),
-                     number);
+  exchanges_.emplace(messages_.send(request.keeper, wire::store_tag(wire::kRequests), message.to_message()), number);
   receive_answer(number, request);
 }
 
@@ -134,7 +133,8 @@ void StoreAsker::on_message(MessageDone done) {
     messages_.cancel(request->second.answer);
     exchanges_.erase(request->second.answer);
     const Request ended = end(number);
-    return fail(ended, FailureCode::rank_left, std::string("failed: ") + kHasLeft);
+    const char* effect = ended.changes() ? "; it may have been done before" : "";
+    return fail(ended, FailureCode::rank_left, std::string("failed: ") + kHasLeft + effect);
   }
   if (done.id == request->second.answer) on_answer(number, std::get<Payload>(done.result));
 }
@@ -211,11 +211,10 @@ void StoreAsker::time_out(Number number, Time now) {
   const auto waited = std::chrono::duration<double>(now - request.started).count();
   std::string reason = "nobody has put it";
   if (!request.waits) {
-    const bool changes = request.what.what != What::get && request.what.what != What::find;
     reason = !request.asked
                  ? fmt::format("{} earlier requests have not been answered; this one was not sent", kMaxStoreRequests)
-             : changes ? "it has not been answered, and may have been done"
-                       : "it has not been answered";
+             : request.changes() ? "it has not been answered, and may have been done"
+                                 : "it has not been answered";
   } else if (!request.asked) {
     reason = fmt::format("nobody had put it, and {} earlier ones still wait there", kMaxStoreWaits);
   }
@@ -225,7 +224,7 @@ void StoreAsker::time_out(Number number, Time now) {
     end(number);
   } else if (request.waits) {
     const wire::StoreRequest message{wire::StoreRequest::What::forget, number, request.what.key, {}, {}, 0};
-    messages_.send(request.keeper, wire::store_tag(wire::kStoreRequests), message.to_message());
+    messages_.send(request.keeper, wire::store_tag(wire::kRequests), message.to_message());
   }
 }
 

@@ -49,6 +49,9 @@ class StoreAsker {
     bool waits = false;  // a get whose key was not there
     bool asked = false;  // else it stands in a queue
     CallId answer{};     // the receive of it
+
+    // Whether it does more than look.
+    bool changes() const { return what.what != StoreCall::What::get && what.what != StoreCall::What::find; }
   };
   struct Window {
     std::deque<Number> queue;
@@ -79,7 +82,7 @@ class StoreAsker {
   std::map<Rank, Keeper> keepers_;
   std::map<CallId, Number> exchanges_;  // messages under way
   std::set<std::pair<Time, Number>> deadlines_;
-  Number last_number_ = wire::kStoreRequests;
+  Number last_number_ = wire::kRequests;
   std::optional<Failure> over_;
 };
 

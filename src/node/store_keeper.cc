@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "base/canary.hh"
@@ -20,17 +19,14 @@ std::uint64_t cost_of(const std::string& key, const Payload& value) {
 }  // namespace
 
 Rank keeper_of(std::string_view key, std::uint32_t world_size) {
-  const Digest digest = digest_of(Payload::copy(key));
-  std::uint64_t hash = 0;
-  std::memcpy(&hash, digest.data(), sizeof hash);
-  return Rank{static_cast<std::uint32_t>(hash % world_size)};
+  return Rank{static_cast<std::uint32_t>(short_digest_of(Payload::copy(key)) % world_size)};
 }
 
 StoreKeeper::StoreKeeper(const Topology& topology, MessageRequests& messages, std::uint64_t limit_bytes)
     : topology_(topology),
       messages_(messages),
       limit_bytes_(limit_bytes),
-      receive_(messages.receive(kNoRank, wire::store_tag(wire::kStoreRequests))) {}
+      receive_(messages.receive(kNoRank, wire::store_tag(wire::kRequests))) {}
 
 std::size_t StoreKeeper::waiting() const {
   std::size_t count = 0;
@@ -54,7 +50,7 @@ bool StoreKeeper::on_message(const MessageDone& done) {
     auto request = wire::decode<wire::StoreRequest>(*body);
     if (request && keeper_of(request->key, topology_.world_size()) == topology_.self())
       on_request(done.source, *std::move(request));
-    receive_ = messages_.receive(kNoRank, wire::store_tag(wire::kStoreRequests));
+    receive_ = messages_.receive(kNoRank, wire::store_tag(wire::kRequests));
     return true;
   }
   const auto answered = answers_.find(done.id);

@@ -335,6 +335,8 @@ TEST(Subcommunicators, all_close_one_in_any_order_and_nothing_is_left_of_it) {
     const auto size = 2 + static_cast<std::uint32_t>(random.below(12));
     Job job({.world_size = size, .ranks_per_host = 1 + static_cast<std::uint32_t>(random.below(3))}, seed);
     const auto groups = job.split_all(std::vector<std::int32_t>(size, 0));
+    std::vector<std::size_t> flows;
+    for (std::uint32_t i = 0; i < size; ++i) flows.push_back(job.operations(Rank{i}).messages().inbound_flows());
     // The last calls are still on their way.
     for (std::uint32_t i = 0; i < size; ++i) {
       job.call(Rank{i}, in(groups[0].id, broadcast(Rank{0}, i == 0 ? pattern(1, 60'000) : Payload{})));
@@ -352,6 +354,7 @@ TEST(Subcommunicators, all_close_one_in_any_order_and_nothing_is_left_of_it) {
       EXPECT_EQ(job.at(Rank{i}).communicators(), 0u);
       EXPECT_EQ(job.operations(Rank{i}).messages().unexpected_bytes(), 0u);
       EXPECT_EQ(job.operations(Rank{i}).messages().outbound_bytes(), 0u);
+      EXPECT_LT(job.operations(Rank{i}).messages().inbound_flows(), flows[i]) << "nothing of its lanes is remembered";
     }
     EXPECT_TRUE(job.tree.refusals().empty());
   }

@@ -10,7 +10,7 @@ Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, Neighbou
     : self_(self),
       table_(std::move(table)),
       shape_(table_->fan_out()),
-      holds_position_(table_->leader(self) == self),
+      holds_position_(leads(self)),
       parent_(parent),
       children_(std::move(children)) {
   index_children();
@@ -21,7 +21,7 @@ Topology::Topology(Rank self, std::shared_ptr<const wire::Table> table, std::sha
       table_(std::move(table)),
       members_(std::move(members)),
       shape_(table_->fan_out()),
-      holds_position_(members_->leader(self) == self) {
+      holds_position_(leads(self)) {
   const auto neighbour = [](Rank rank, Position place) {
     return Neighbour{LinkId{std::uint64_t{raw(rank)} + 1}, rank, place};
   };

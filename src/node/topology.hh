@@ -18,6 +18,7 @@ struct Neighbour {
   LinkId link = kNoLink;
   Rank rank{};
   Position position = kNoPosition;  // of a leader; kNoPosition: a local rank
+  bool leads() const { return position != kNoPosition; }
   // A child is handed streams of this size and more as enclosures.
   std::uint64_t enclose_bytes = UINT64_MAX;
 };
@@ -32,6 +33,12 @@ class Topology {
   Topology(Rank self, std::shared_ptr<const wire::Table> table, std::shared_ptr<const Members> members);
 
   Rank self() const { return self_; }
+  std::uint32_t fan_out() const { return table_->fan_out(); }
+  // How many hosts it has: ranks that lead one, each at a position of its own.
+  std::uint32_t hosts() const { return members_ ? members_->leaders() : table_->positions(); }
+  bool leads(Rank rank) const { return (members_ ? members_->leader(rank) : table_->leader(rank)) == rank; }
+  // Of the rank's leader.
+  Position position(Rank rank) const { return members_ ? members_->position(rank) : table_->position(rank); }
   // How many ranks it has.
   std::uint32_t world_size() const { return members_ ? members_->size() : table_->world_size(); }
   // What the job calls the rank.
@@ -57,7 +64,6 @@ class Topology {
   void remove_child(LinkId link);
 
  private:
-  Position position(Rank rank) const { return members_ ? members_->position(rank) : table_->position(rank); }
   void index_children();
 
   Rank self_;

@@ -157,7 +157,8 @@ std::string tag_text(const wire::Tag& tag) {
     case collective: return "collective=" + number;
     case link_data: return "frame";
     case link_control: return "control frame";
-    case store: return tag.number == wire::kStoreRequests ? "store request" : "store answer=" + number;
+    case stream: return "segment=" + number;
+    case store: return tag.number == wire::kRequests ? "store request" : "store answer=" + number;
   }
   return "tag=" + number;
 }

@@ -22,6 +22,8 @@ constexpr std::uint32_t kMessagesPerOperation = 6;
 constexpr std::uint32_t kCallsInACommunicator = 10;
 // Exchanges between all pairs of more ranks would take most of a swarm's time.
 constexpr std::uint32_t kMostRanksInPairs = 64;
+// Long streams at every rank of more would, too.
+constexpr std::uint32_t kMostRanksOfLong = 24;
 // Beyond the numbers of all other operations.
 constexpr std::uint32_t kFirstOfSplits = 1'000'000;
 
@@ -51,9 +53,12 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
   Random random(seed ^ 0x5eed);
   Random exchanges(seed ^ 0xa2a);
   const bool has_exchanges = exchanges.below(2) == 0;
+  Random longs(seed ^ 0x1049);
+  const bool has_long = ranks > 2 && ranks <= kMostRanksOfLong && longs.below(5) == 0;
   for (std::uint32_t id = 0; id < operations; ++id) {
     if (has_exchanges && exchanges.below(2) == 0)
       plan_exchange(exchanges, operations * (2 + kMessagesPerOperation) + 1 + id);
+    if (has_long && longs.below(2) == 0) plan_long(longs, operations * (3 + kMessagesPerOperation) + 1 + id);
     const auto what = static_cast<What>(random.below(5));
     const auto root = static_cast<std::uint32_t>(random.below(ranks));
     if (what != What::send) {
@@ -123,7 +128,7 @@ void Program::plan_key(Random& random, std::uint32_t id) {
 // One of the whole job by two or three colors and none, in random order, and then calls in what comes of it.
 void Program::plan_split(Random& random, std::uint32_t id) {
   const auto is_world_collective = [](const Step& step) {
-    const bool collective = step.what < What::send || (step.what >= What::split && step.what <= What::exclusive_scan);
+    const bool collective = step.what < What::send || (step.what >= What::split && step.what <= What::long_allreduce);
     return collective && step.communicator == kWorld;
   };
   const Sequence sequence{static_cast<std::uint64_t>(std::ranges::count_if(plans_[0], is_world_collective))};
@@ -216,6 +221,15 @@ void Program::plan_exchange(Random& random, std::uint32_t id) {
   for (auto& plan : plans_) plan.push_back({what, id, 0, 0, elements});
 }
 
+// One that is so long that it goes between hosts past the tree, where there are some.
+void Program::plan_long(Random& random, std::uint32_t id) {
+  using enum What;
+  const What what = std::array{long_broadcast, long_allgather, long_reduce, long_allreduce}[random.below(4)];
+  const auto root = static_cast<std::uint32_t>(random.below(ranks_));
+  const auto elements = static_cast<std::uint32_t>(random.between(50'000, 250'000));
+  for (auto& plan : plans_) plan.push_back({what, id, root, 0, elements});
+}
+
 // Mostly few bytes, none at times, and now and then more than one frame; of messages one in four is that long, so that
 // some are under way whenever a direct link comes or goes.
 Payload Program::bytes(std::uint32_t id, std::uint32_t rank, bool message) const {
@@ -276,6 +290,27 @@ node::Collective Program::exchange(const Step& step, std::uint32_t rank) const {
   return made;
 }
 
+node::Collective Program::long_one(const Step& step, std::uint32_t rank) const {
+  using enum wire::CollectiveKind;
+  node::Collective made;
+  if (step.what == What::long_broadcast) {
+    made.call = {.kind = broadcast, .root = Rank{step.peer}};
+    if (rank == step.peer) made.contribution = vector(step.id, rank, step.elements);
+  } else if (step.what == What::long_allgather) {
+    made.call.kind = allgather;
+    made.contribution = part_due(step, rank, rank);
+  } else {
+    const bool for_all = step.what == What::long_allreduce;
+    made.call = {.kind = for_all ? allreduce : reduce,
+                 .reduction = wire::Reduction::sum,
+                 .element = wire::ElementType::uint32,
+                 .root = for_all ? kNoRank : Rank{step.peer},
+                 .count = step.elements};
+    made.contribution = vector(step.id, rank, step.elements);
+  }
+  return made;
+}
+
 Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
   const Step& step = plans_[rank][index];
   using enum wire::CollectiveKind;
@@ -316,6 +351,10 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
     case What::reduce_scatter:
     case What::scan:
     case What::exclusive_scan: return exchange(step, rank);
+    case What::long_broadcast:
+    case What::long_allgather:
+    case What::long_reduce:
+    case What::long_allreduce: return long_one(step, rank);
     case What::put:
     case What::get:
     case What::find:
@@ -337,10 +376,16 @@ std::string Program::complaint_about_parts(const Step& step, std::uint32_t rank,
 }
 
 Payload Program::part_due(const Step& step, std::uint32_t rank, std::uint32_t from) const {
+  // Some give so little that it is sent with the call.
+  if (step.what == What::long_allgather) return vector(step.id, from, from % 3 == 2 ? 5 : step.elements / 4);
   return bytes(step.id, step.what == What::alltoall ? from * ranks_ + rank : from);
 }
 
-Payload Program::sums_due(const Step& step, std::uint32_t rank) const {
+Payload Program::due(const Step& step, std::uint32_t rank) const {
+  if (step.what == What::long_broadcast) return vector(step.id, step.peer, step.elements);
+  if (step.what == What::long_reduce && rank != step.peer) return {};
+  if (step.what == What::long_reduce || step.what == What::long_allreduce)
+    return sums(step.id, ranks_, 0, step.elements);
   if (step.what == What::allreduce) return sums(step.id, ranks_, 0, 1);
   if (step.what == What::scan) return sums(step.id, rank + 1, 0, step.elements);
   if (step.what == What::exclusive_scan) return sums(step.id, rank, 0, rank == 0 ? 0 : step.elements);
@@ -372,7 +417,8 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
   const std::string where = "call " + std::to_string(index) + " of rank " + std::to_string(rank);
   const std::vector<std::uint32_t> members = members_of(step);
   const bool is_root = step.what == What::gather && members[step.peer] == rank;
-  if (step.what == What::allgather || step.what == What::alltoall || is_root) {
+  const bool gathers = step.what == What::allgather || step.what == What::alltoall || step.what == What::long_allgather;
+  if (gathers || is_root) {
     const std::string wrong = complaint_about_parts(step, rank, parts);
     return wrong.empty() ? wrong : where + wrong;
   }
@@ -396,7 +442,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
     if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";
     expected = bytes(step.id, raw(completion.source), true);
   }
-  if (step.what == What::allreduce || step.elements > 0) expected = sums_due(step, rank);
+  if (step.what == What::allreduce || step.elements > 0) expected = due(step, rank);
   return *payload == expected ? std::string() : where + ": not the bytes that were due";
 }
 

@@ -54,6 +54,10 @@ class Program {
     reduce_scatter,
     scan,
     exclusive_scan,
+    long_broadcast,
+    long_allgather,
+    long_reduce,
+    long_allreduce,
     group,
     leave,
     put,
@@ -68,12 +72,13 @@ class Program {
     std::uint32_t id = 0;    // of the operation
     std::uint32_t peer = 0;  // root, target, source, whom to dial, or who puts the key
     std::uint32_t tag = 0;
-    std::uint32_t elements = 0;  // of a scan; of each rank's block in a reduce_scatter, on average
+    std::uint32_t elements = 0;  // of a vector; of each rank's block in a reduce_scatter, on average
     CommunicatorId communicator = kWorld;
     std::size_t group = 0;  // its place in groups_
   };
   void plan_receives_from_any(Random& random, std::uint32_t id);
   void plan_exchange(Random& random, std::uint32_t id);
+  void plan_long(Random& random, std::uint32_t id);
   void plan_split(Random& random, std::uint32_t id);
   void plan_group(Random& random, std::uint32_t id);
   void plan_calls_in(const std::vector<std::uint32_t>& group, CommunicatorId communicator, std::uint32_t first_id);
@@ -93,9 +98,10 @@ class Program {
   Payload sums(std::uint32_t id, std::uint32_t ranks, std::uint64_t begin, std::uint64_t end) const;
   std::vector<std::uint64_t> counts(const Step& step) const;
   node::Collective exchange(const Step& step, std::uint32_t rank) const;
-  // What an operation with one part for each rank, or one vector, must yield.
+  node::Collective long_one(const Step& step, std::uint32_t rank) const;
+  // What an operation with one part for each rank, or with vectors, must yield.
   Payload part_due(const Step& step, std::uint32_t rank, std::uint32_t from) const;
-  Payload sums_due(const Step& step, std::uint32_t rank) const;
+  Payload due(const Step& step, std::uint32_t rank) const;
 
   std::uint64_t seed_;
   std::uint32_t ranks_;

@@ -107,9 +107,8 @@ std::uint32_t blocks_of(const std::vector<std::uint64_t>& counts) {
   if (std::ranges::adjacent_find(counts, std::ranges::not_equal_to()) == counts.end()) return 0;
   Writer writer;
   for (const std::uint64_t count : counts) writer.number(count);
-  const Digest digest = digest_of(Payload(std::move(writer).finish()));
-  Reader reader(digest);
-  return std::max(reader.number<std::uint32_t>(), std::uint32_t{1});
+  const auto low_bits = static_cast<std::uint32_t>(short_digest_of(Payload(std::move(writer).finish())));
+  return std::max(low_bits, std::uint32_t{1});
 }
 
 void Collective::write(Writer& writer) const {

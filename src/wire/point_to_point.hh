@@ -21,6 +21,7 @@ enum class Space : std::uint8_t {
   link_data = 2,     // frames between neighbours in the tree of a communicator that is not the whole job,
   link_control = 3,  // and those of them that may overtake
   store = 4,         // the key-value store
+  stream = 6,        // segments of a collective operation's long stream; the number has the operation's and a channel
 };
 
 // A space of one communicator. The messages of each lane between two ranks are a flow of their own, so that those that
@@ -46,6 +47,10 @@ struct Tag {
 
   friend auto operator<=>(const Tag&, const Tag&) = default;
 };
+
+// The number of requests in a space of those who serve them. One comes whole in its first frame, or not at all.
+inline constexpr std::uint32_t kRequests = 0;
+constexpr bool is_request(const Tag& tag) { return tag.lane.space == Space::store && tag.number == kRequests; }
 
 // Who sent a frame and whom it is for, each in one life as a rank: what belongs to another life is ignored.
 struct Ends {

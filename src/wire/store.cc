@@ -5,8 +5,8 @@
 namespace banyan::wire {
 namespace {
 
-Slice read_value(Reader& reader, std::size_t bytes) {
-  if (bytes > kMaxStoreValueBytes) reader.fail();
+Slice read_value(Reader& reader, std::size_t bytes, std::size_t most = kMaxStoreValueBytes) {
+  if (bytes > most) reader.fail();
   return Slice::copy(reader.take(reader.failed() ? 0 : bytes));
 }
 
@@ -32,7 +32,7 @@ void StoreRequest::read(Reader& reader) {
   what = reader.number<What>();
   number = reader.number<std::uint32_t>();
   const auto key_bytes = reader.number<std::uint16_t>();
-  if (what < What::put || what > What::forget || number == kStoreRequests) reader.fail();
+  if (what < What::put || what > What::forget || number == kRequests) reader.fail();
   if (key_bytes == 0 || key_bytes > kMaxStoreKeyBytes) reader.fail();
   const Bytes bytes = reader.take(reader.failed() ? 0 : key_bytes);
   key.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -42,7 +42,8 @@ void StoreRequest::read(Reader& reader) {
     if (flag > 1) reader.fail();
     if (flag == 1) expected = read_value(reader, reader.number<std::uint32_t>());
   }
-  if (what == What::put || what == What::compare_set) value = read_value(reader, reader.remaining());
+  const std::size_t rest = kMaxStoreValueBytes - (expected ? expected->size() : 0);
+  if (what == What::put || what == What::compare_set) value = read_value(reader, reader.remaining(), rest);
 }
 
 Payload StoreRequest::to_message() const {

@@ -13,7 +13,6 @@
 
 namespace banyan::wire {
 
-inline constexpr std::uint32_t kStoreRequests = 0;
 constexpr Tag store_tag(std::uint32_t number) { return {number, Space::store}; }
 
 struct StoreRequest {
@@ -29,8 +28,8 @@ struct StoreRequest {
   What what{};
   std::uint32_t number = 0;  // of the answer's tag; not 0
   std::string key;
-  std::optional<Slice> expected;  // compare_set
-  Slice value;                    // put, compare_set
+  std::optional<Slice> expected;  // compare_set; together with
+  Slice value;                    // put, compare_set: at most kMaxStoreValueBytes
   std::int64_t delta = 0;         // add
 
   void write(Writer& writer) const;
@@ -57,7 +56,8 @@ struct StoreAnswer {
   Payload to_message(const Payload& value) const;
 };
 
-// The longest of both, a compare_set: nobody takes in a longer one.
-inline constexpr std::size_t kMaxStoreMessageBytes = 12 + kMaxStoreKeyBytes + 2 * kMaxStoreValueBytes;
+// The longest of both, a compare_set.
+inline constexpr std::size_t kMaxStoreMessageBytes = 12 + kMaxStoreKeyBytes + kMaxStoreValueBytes;
+static_assert(kMaxStoreMessageBytes <= kEagerMessageBytes, "a request is sent whole in one frame (is_request)");
 
 }  // namespace banyan::wire
