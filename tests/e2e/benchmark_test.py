@@ -125,6 +125,31 @@ class Benchmark(unittest.TestCase):
 
 
 @unittest.skipIf(jobs.SANITIZED, "it measures")
+class Payloads(unittest.TestCase):
+    def test_both_forms_of_a_large_result_are_measured_and_the_table_is_printed_again_from_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            found = pathlib.Path(folder) / "payloads.json"
+            measure = [sys.executable, ROOT / "bench" / "measure_payloads.py", "--build", jobs.BIN.parent]
+            table = subprocess.run([*measure, "--allgather", "3x131072", "--broadcast", "2x131072", "--rounds", "2",
+                                    "--reps", "1", "--out", found], capture_output=True, text=True,
+                                   timeout=jobs.DEADLINE_S, check=True).stdout
+            again = subprocess.run([*measure, "--report", found], capture_output=True, text=True, check=True).stdout
+            samples = json.loads(found.read_text())["samples"]
+        self.assertEqual(table, again)
+        names = {sample["implementation"] for sample in samples} - {"open-mpi"}
+        self.assertEqual(names, {"banyan, handle", "banyan, strings"})
+        for sample in samples:
+            self.assertEqual(len(sample["repetitions"]), 2)
+
+    def test_a_receiver_that_sleeps_costs_nobody_more_than_the_limits_allow(self):
+        sleeping = [jobs.BIN / "banyan", "run", "-n", "4", "--", jobs.BIN / "sleeping_receiver", "--bytes", "16384"]
+        done = subprocess.run([*sleeping, "--messages", "400"], capture_output=True, text=True, timeout=jobs.DEADLINE_S,
+                              env=jobs.environment(), check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, "receiver +1 ")
+
+
+@unittest.skipIf(jobs.SANITIZED, "it measures")
 class Refused(unittest.TestCase):
     def test_what_can_not_be_measured_is_said_by_name(self):
         self.assertIn("no implementation nonsense", benchmark("--impl", "nonsense", code=1).stderr)
