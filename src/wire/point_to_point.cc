@@ -16,7 +16,7 @@ void Lane::read(Reader& reader) {
   for (int i = 0; i < 3; ++i) {
     if (reader.number<std::uint8_t>() != 0) reader.fail();
   }
-  if (space > Space::store) reader.fail();
+  if (space > Space::table) reader.fail();
 }
 
 void Ends::write(Writer& writer) const {

@@ -21,6 +21,7 @@ enum class Space : std::uint8_t {
   link_data = 2,     // frames between neighbours in the tree of a communicator that is not the whole job,
   link_control = 3,  // and those of them that may overtake
   store = 4,         // the key-value store
+  table = 5,         // blobs that a lazy table lacks
 };
 
 // A space of one communicator. The messages of each lane between two ranks are a flow of their own, so that those that

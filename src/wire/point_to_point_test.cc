@@ -87,7 +87,9 @@ TEST(Ends, a_lane_travels_with_them_and_unknown_spaces_are_refused) {
   ends.lane = {CommunicatorId{0x1122334455667788}, Space::link_control};
   EXPECT_EQ(round_trip(Accept{ends, {}, {}}).ends, ends);
   EXPECT_EQ(ends.reversed().lane, ends.lane);
-  ends.lane.space = static_cast<Space>(5);
+  ends.lane.space = Space::table;
+  EXPECT_EQ(round_trip(Accept{ends, {}, {}}).ends, ends);
+  ends.lane.space = static_cast<Space>(6);
   EXPECT_FALSE(accepted(Accept{ends, {}, {}}));
   // A word about direct links is about no message.
   ends.lane = {CommunicatorId{1}, Space::application};
