@@ -170,6 +170,8 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
   // A keeper takes in whatever comes, so nobody may send it gigabytes.
   if (head.ends.lane.space == wire::Space::store && head.total > wire::kMaxStoreMessageBytes) return;
+  // A rank takes in whatever is asked of it and whatever is answered.
+  if (head.ends.lane.space == wire::Space::table && head.total > kMaxBlobBytes) return;
   const FlowName name{head.ends.source, head.ends.lane};
   const bool announces = head.offset == 0 && raw(head.sequence) < kMaxMessagesInFlight;
   if (!flows_.contains(name) && !(announces && may_begin(name))) return;
