@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/canary.hh"
 #include "node/direct_links.hh"
 #include "wire/blob.hh"
 
@@ -23,6 +24,7 @@ void BlobAsker::call(Time now, CallId id, Rank owner, Time deadline) {
     return effects_.complete(id, Failure{FailureCode::misuse, Phase::running, {}, {}, text});
   }
   if (!topology_.table().lazy()) return effects_.complete(id, topology_.table().blob(owner));
+  if (canary(Canary::blob_mistaken) && !requests_.empty()) owner = requests_.begin()->first;
   calls_.emplace(id, Waiting{owner, now, deadline});
   if (deadline != kNever) deadlines_.emplace(deadline, id);
   const auto [request, is_new] = requests_.try_emplace(owner);
