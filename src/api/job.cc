@@ -1,5 +1,7 @@
 #include "api/job.hh"
 
+#include <chrono>
+#include <cstdint>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -9,7 +11,9 @@
 
 #include "api/calls.hh"
 #include "api/configure.hh"
+#include "api/progress.hh"
 #include "base/limits.hh"
+#include "driver/asio/clock.hh"
 #include "driver/asio/host_identity.hh"
 #include "node/collective_blocks.hh"
 #include "wire/table.hh"
@@ -25,6 +29,25 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
         fmt::format("can't make an event loop: {}; raise the limit (ulimit -n)", error.code().message());
     throw to_error({FailureCode::resources, Phase::setup, {}, {}, text}, speaker);
   }
+}
+
+void say_when_formed(const Log& log, const Progress& progress, Time began, const driver::Outcome& outcome) {
+  const auto* table = std::get_if<std::shared_ptr<const wire::Table>>(&outcome);
+  if (table == nullptr || !(progress.wanted() || log.wants(LogLevel::info))) return;
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(driver::now() - began).count();
+  const auto counted = [](std::uint32_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  const std::string text = fmt::format("formed {} on {} in {} ms", counted((*table)->world_size(), "rank"),
+                                       counted((*table)->hosts(), "host"), milliseconds);
+  progress.line(text);
+  log.say(LogLevel::info, text);
+}
+
+std::shared_ptr<Watch> watch_over(const std::shared_ptr<driver::Operation>& operation, Watch::Before before) {
+  auto watch = std::make_shared<Watch>(std::move(before));
+  operation->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
+  return watch;
 }
 
 }  // namespace
@@ -122,9 +145,11 @@ Job::Begun Job::start() {
   rank_ = std::move(std::get<std::unique_ptr<driver::RankHandle>>(opened));
   state_ = State::started;
 
-  auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
+  const Time began = driver::now();
   start_ = rank_->start();
-  start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
+  auto watch = watch_over(start_, [log = log_, progress, began](const driver::Outcome& outcome) {
+    say_when_formed(log, progress, began, outcome);
+  });
   return {start_, speaker_, watch, nullptr, {}};
 }
 

@@ -13,7 +13,7 @@
 #include "api/failures.hh"
 #include "api/group.hh"
 #include "api/log.hh"
-#include "api/start_watch.hh"
+#include "api/watch.hh"
 #include "base/bytes.hh"
 #include "driver/asio/runtime.hh"
 
@@ -21,11 +21,11 @@ namespace banyan::api {
 
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  // An operation that goes on, and who speaks in its errors. `watch`: a start's callback.
+  // An operation that goes on, and who speaks in its errors. `watch`: its callback, where that is not the caller's.
   struct Begun {
     std::shared_ptr<driver::Operation> operation;
     std::shared_ptr<const Speaker> speaker;
-    std::shared_ptr<StartWatch> watch;
+    std::shared_ptr<Watch> watch;
     std::shared_ptr<const Group> group;  // whose ranks its result is to have
     std::weak_ptr<const Job> maker;      // of a split or group: the job that it makes one of
   };
