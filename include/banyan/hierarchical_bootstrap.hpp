@@ -141,6 +141,7 @@ struct Call {
     scan,
     exclusive_scan,
     barrier_group,
+    peer_blob,
     put,
     get,
     find,
@@ -150,7 +151,7 @@ struct Call {
   };
   Kind kind;
   Timeout timeout;
-  int rank = -1;  // root, target, source or peer
+  int rank = -1;  // root, target, source, peer or whose blob
   MessageView message = {};
   const std::vector<MessageView>* parts = nullptr;  // scatter, alltoall
   std::uint32_t tag = 0;
@@ -225,8 +226,8 @@ class HierarchicalBootstrap {
   // What every other rank gets to know of this one: at most 32 KiB. Between init() and start(); replaces Options::blob.
   void set_blob(MessageView blob);
 
-  // Joins the job. Returns when this rank holds the table of all ranks and their blobs. Throws Error: which ranks are
-  // missing when start_timeout has passed, who came twice, what could not be bound.
+  // Joins the job. Returns when this rank holds the table of all ranks and, with Table::eager, their blobs. Throws
+  // Error: which ranks are missing when start_timeout has passed, who came twice, what could not be bound.
   void start();
   std::future<void> start_async();
   Handle begin_start();
@@ -245,18 +246,26 @@ class HierarchicalBootstrap {
   int job_rank(int rank) const;
   // The name of the host that `rank` runs on.
   std::string host_of(int rank) const;
-  // What `rank` set as its blob.
-  template <typename Message = std::string>
-  Message peer_blob(int rank) const {
-    static_assert(is_message<Message>);
+  // What `rank` set as its blob. With Table::eager at once, after close() as well. With Table::lazy the rank is asked
+  // for it if it is not this one; a blob that has come is kept, up to 4 MiB of them, those used last, so that asking
+  // again waits for nobody, and works after close(), too. Any number may be begun: 64 ranks are asked at a time. Throws
+  // Error (rank_left) of one that has closed and was not asked before: where others still need it, meet in a barrier()
+  // before.
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  Message peer_blob(int rank, Timeout timeout = {}) const {
     Message blob;
     const auto resize = [&blob](std::size_t size) -> void* {
       blob.resize(size);
       return blob.data();
     };
-    copy_blob(rank, resize);
+    copy_blob({Kind::peer_blob, timeout, rank}, resize);
     return blob;
   }
+  template <typename Message = std::string, typename = detail::IfMessage<Message>>
+  std::future<Message> peer_blob_async(int rank, Timeout timeout = {}) const {
+    return future_message<Message>(begin_peer_blob(rank, timeout));
+  }
+  Handle begin_peer_blob(int rank, Timeout timeout = {}) const { return begin({Kind::peer_blob, timeout, rank}); }
   Statistics statistics() const;
 
   // ---- Collective operations on messages ----------------------------------------------------------------------------
@@ -755,9 +764,9 @@ class HierarchicalBootstrap {
  private:
   using Kind = detail::Call::Kind;
 
-  Handle run(const detail::Call& call);    // blocks until it is done; throws if it failed
-  Handle begin(const detail::Call& call);  // and lets the background thread carry it on
-  void copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const;
+  Handle run(const detail::Call& call) const;    // blocks until it is done; throws if it failed
+  Handle begin(const detail::Call& call) const;  // and lets the background thread carry it on
+  void copy_blob(const detail::Call& call, const std::function<void*(std::size_t)>& resize) const;
 
   class Implementation;
   explicit HierarchicalBootstrap(std::unique_ptr<Implementation> implementation);

@@ -56,6 +56,13 @@ enum class Transport : std::uint8_t {
   tcp,        // TCP everywhere, and every rank stands in the tree as if it were a host of its own
 };
 
+// Where the blobs of others are when start() returns.
+enum class Table : std::uint8_t {
+  eager,  // here: all ranks are given all of them with the table
+  lazy,   // where they come from: each is asked for when it is wanted, which takes as many microseconds as a message
+          // there and back, and less time, bytes and memory for the start of large jobs whose ranks want a few
+};
+
 // What is logged to standard error; each level has what follows it, too. Failures are thrown, so nothing is logged at
 // `error` in this version: it is as quiet as `off`.
 //   warning: what somebody should see to though the job goes on (no secret, a rank that was refused)
@@ -115,8 +122,9 @@ struct Options {
   int last_port = 0;
   Transport transport = Transport::automatic;  // BANYAN_TRANSPORT: auto or tcp
 
-  // ---- What the others get to know of this rank when start() returns: at most 32 KiB, any bytes. BANYAN_BLOB.
+  // ---- What the others get to know of this rank: at most 32 KiB, any bytes. BANYAN_BLOB.
   std::string blob;
+  Table table = Table::eager;  // BANYAN_TABLE: eager or lazy; rank 0's value counts for all
 
   // ---- Deadlines. In the environment "30", "30s", "500ms", "2m", "1h", or "none"; here a duration or Timeout::none().
   Timeout start_timeout = std::chrono::seconds(30);  // BANYAN_TIMEOUT: from start() until the job has formed

@@ -40,6 +40,7 @@ Facts facts_of(Kind kind) {
     case Kind::connect: return {"connect", "peer", {}};
     case Kind::group: return {"group", nullptr, {}};
     case Kind::barrier_group: return {"barrier", nullptr, {}};
+    case Kind::peer_blob: return {"peer_blob", "rank", {}};
     case Kind::put: return {"put", nullptr, {}};
     case Kind::get: return {"get", nullptr, {}};
     case Kind::find: return {"find", nullptr, {}};
@@ -125,6 +126,8 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
     node::MakeCommunicator make{id, {}, call.kind == Kind::barrier_group};
     for (const int rank : *call.ranks) make.ranks.push_back(static_cast<Rank>(rank));
     made.operation = std::move(make);
+  } else if (call.kind == Kind::peer_blob) {
+    made.operation = node::FetchBlob{job_rank(call.rank, group)};
   } else if (is_of_store(call.kind)) {
     made.operation = store_call(call);
   } else {

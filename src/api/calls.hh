@@ -12,7 +12,7 @@ const char* name_of(detail::Call::Kind kind);  // "broadcast"
 bool is_collective(detail::Call::Kind kind);
 // Its result is that of a split (node/calls.hh).
 bool makes_communicator(detail::Call::Kind kind);
-// What the rank in the call is: "root", "target", "source", "peer"; null where the operation has none.
+// What the rank in the call is: "root", "target", "source", "peer", "rank"; null where the operation has none.
 const char* role_of(detail::Call::Kind kind);
 
 // Copies the bytes that `self` (a rank of the job) contributes. The call's ranks and parts, which are those of `group`

@@ -23,6 +23,7 @@ node::Config config_of(const Options& options) {
   config.local_size = static_cast<std::uint32_t>(options.local_size);
   config.use_local_links = options.transport != Transport::tcp;
   config.fan_out = static_cast<std::uint32_t>(options.fan_out);
+  config.lazy_table = options.table == Table::lazy;
   config.rendezvous = options.rendezvous.empty() ? kNoRendezvous : options.rendezvous;
   config.hosts = options.hosts;
   config.host_index = options.hosts.empty() ? 0 : static_cast<std::uint32_t>(options.host_index);

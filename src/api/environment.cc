@@ -86,6 +86,7 @@ void read_process(const Environment& environment, Options& options) {
     std::tie(options.first_port, options.last_port) = *range;
   }
   read(environment, "BANYAN_TRANSPORT", options.transport, {{"auto", Transport::automatic}, {"tcp", Transport::tcp}});
+  read(environment, "BANYAN_TABLE", options.table, {{"eager", Table::eager}, {"lazy", Table::lazy}});
   read(environment, "BANYAN_TIMEOUT", options.start_timeout);
   read(environment, "BANYAN_CALL_TIMEOUT", options.call_timeout);
   read(environment, "BANYAN_CLOSE_TIMEOUT", options.close_timeout);

@@ -85,6 +85,7 @@ TEST(FromEnvironment, every_variable_is_read) {
                                 {"BANYAN_INTERFACE", "eth0"},
                                 {"BANYAN_PORT_RANGE", "5000-5100"},
                                 {"BANYAN_TRANSPORT", "tcp"},
+                                {"BANYAN_TABLE", "lazy"},
                                 {"BANYAN_BLOB", "card"},
                                 {"BANYAN_TIMEOUT", "90"},
                                 {"BANYAN_CALL_TIMEOUT", "none"},
@@ -114,6 +115,7 @@ TEST(FromEnvironment, every_variable_is_read) {
   EXPECT_EQ(options.first_port, 5000);
   EXPECT_EQ(options.last_port, 5100);
   EXPECT_EQ(options.transport, Transport::tcp);
+  EXPECT_EQ(options.table, Table::lazy);
   EXPECT_EQ(options.blob, "card");
   EXPECT_EQ(options.start_timeout.duration(), 90s);
   EXPECT_TRUE(options.call_timeout.is_none());
@@ -137,6 +139,7 @@ TEST(FromEnvironment, an_error_names_variable_value_and_remedy) {
                                              {"BANYAN_FAN_OUT", "1"},
                                              {"BANYAN_PORT_RANGE", "9-1"},
                                              {"BANYAN_TRANSPORT", "udp"},
+                                             {"BANYAN_TABLE", "late"},
                                              {"BANYAN_TIMEOUT", "soon"},
                                              {"BANYAN_UNEXPECTED_BYTES", "lots"},
                                              {"BANYAN_LOG", "loud"},

@@ -10,7 +10,7 @@
 
 #include "api/failures.hh"
 #include "api/group.hh"
-#include "api/start_watch.hh"
+#include "api/watch.hh"
 #include "base/time.hh"
 #include "driver/asio/operation.hh"
 
@@ -22,9 +22,9 @@ namespace banyan {
 
 class Handle::Implementation {
  public:
-  // `watch`: the operation is a start, and the watch is its callback. `maker`: it makes a communicator of this job.
+  // `watch`: the operation's callback, if it is not the caller's. `maker`: it makes a communicator of this job.
   Implementation(std::shared_ptr<driver::Operation> operation, std::shared_ptr<const api::Speaker> speaker,
-                 std::shared_ptr<api::StartWatch> watch, std::shared_ptr<const api::Group> group,
+                 std::shared_ptr<api::Watch> watch, std::shared_ptr<const api::Group> group,
                  std::weak_ptr<const api::Job> maker)
       : operation_(std::move(operation)),
         speaker_(std::move(speaker)),
@@ -52,7 +52,7 @@ class Handle::Implementation {
  private:
   const std::shared_ptr<driver::Operation> operation_;
   const std::shared_ptr<const api::Speaker> speaker_;
-  const std::shared_ptr<api::StartWatch> watch_;
+  const std::shared_ptr<api::Watch> watch_;
   const std::shared_ptr<const api::Group> group_;  // null: the whole job
   const std::weak_ptr<const api::Job> maker_;
   std::atomic<bool> taken_{false};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -144,9 +145,10 @@ int HierarchicalBootstrap::job_rank(int rank) const {
 }
 Statistics HierarchicalBootstrap::statistics() const { return implementation_->job->statistics(); }
 
-void HierarchicalBootstrap::copy_blob(int rank, const std::function<void*(std::size_t)>& resize) const {
-  const Payload blob = implementation_->job->blob_of(rank, implementation_->group.get());
-  blob.copy_to(static_cast<std::byte*>(resize(blob.size())));
+void HierarchicalBootstrap::copy_blob(const detail::Call& call, const std::function<void*(std::size_t)>& resize) const {
+  std::optional<Payload> blob = implementation_->job->blob_at_hand(call, implementation_->group.get());
+  if (!blob) blob = run(call).implementation_->message(0);
+  blob->copy_to(static_cast<std::byte*>(resize(blob->size())));
 }
 
 HierarchicalBootstrap HierarchicalBootstrap::made_by(const Handle& split) const {
@@ -175,7 +177,7 @@ HierarchicalBootstrap& HierarchicalBootstrap::group_for_barrier(std::vector<int>
   }
 }
 
-Handle HierarchicalBootstrap::run(const detail::Call& call) {
+Handle HierarchicalBootstrap::run(const detail::Call& call) const {
   api::Job& job = *implementation_->job;
   job.expect_no_callback(api::name_of(call.kind));
   const api::Job::Turn turn = job.take_turn(call, implementation_->group);
@@ -189,7 +191,7 @@ void HierarchicalBootstrap::expect_may_run(const detail::Call& call) const {
   implementation_->job->expect_callable(call, implementation_->group.get());
 }
 
-Handle HierarchicalBootstrap::begin(const detail::Call& call) {
+Handle HierarchicalBootstrap::begin(const detail::Call& call) const {
   api::Job& job = *implementation_->job;
   const api::Job::Turn turn = job.take_turn(call, implementation_->group);
   Handle handle = Implementation::handle(job.submit(call, implementation_->group));

@@ -1,5 +1,7 @@
 #include "api/job.hh"
 
+#include <chrono>
+#include <cstdint>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -9,7 +11,9 @@
 
 #include "api/calls.hh"
 #include "api/configure.hh"
+#include "api/progress.hh"
 #include "base/limits.hh"
+#include "driver/asio/clock.hh"
 #include "driver/asio/host_identity.hh"
 #include "node/collective_blocks.hh"
 #include "wire/table.hh"
@@ -25,6 +29,25 @@ std::shared_ptr<driver::Runtime> make_runtime(const Speaker& speaker) {
         fmt::format("can't make an event loop: {}; raise the limit (ulimit -n)", error.code().message());
     throw to_error({FailureCode::resources, Phase::setup, {}, {}, text}, speaker);
   }
+}
+
+void say_when_formed(const Log& log, const Progress& progress, Time began, const driver::Outcome& outcome) {
+  const auto* table = std::get_if<std::shared_ptr<const wire::Table>>(&outcome);
+  if (table == nullptr || !(progress.wanted() || log.wants(LogLevel::info))) return;
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(driver::now() - began).count();
+  const auto counted = [](std::uint32_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  const std::string text = fmt::format("formed {} on {} in {} ms", counted((*table)->world_size(), "rank"),
+                                       counted((*table)->hosts(), "host"), milliseconds);
+  progress.line(text);
+  log.say(LogLevel::info, text);
+}
+
+std::shared_ptr<Watch> watch_over(const std::shared_ptr<driver::Operation>& operation, Watch::Before before) {
+  auto watch = std::make_shared<Watch>(std::move(before));
+  operation->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
+  return watch;
 }
 
 }  // namespace
@@ -122,9 +145,11 @@ Job::Begun Job::start() {
   rank_ = std::move(std::get<std::unique_ptr<driver::RankHandle>>(opened));
   state_ = State::started;
 
-  auto watch = std::make_shared<StartWatch>(log_, progress, driver::now());
+  const Time began = driver::now();
   start_ = rank_->start();
-  start_->on_done([watch](const driver::Outcome& outcome) { watch->on_done(outcome); });
+  auto watch = watch_over(start_, [log = log_, progress, began](const driver::Outcome& outcome) {
+    say_when_formed(log, progress, began, outcome);
+  });
   return {start_, speaker_, watch, nullptr, {}};
 }
 
@@ -220,7 +245,12 @@ void Job::expect_callable(const detail::Call& call, const Group* group) const {
          fmt::format("{}(): the message has {} bytes and may have {}", name, call.message.size(), kMaxMessageBytes)},
         *speaker_of(group));
   }
-  if (call.timeout.duration() < Duration::zero()) refuse(fmt::format("{}(): the timeout is negative", name), group);
+  expect_timeout(call, group);
+}
+
+void Job::expect_timeout(const detail::Call& call, const Group* group) const {
+  if (call.timeout.duration() >= Duration::zero()) return;
+  refuse(fmt::format("{}(): the timeout is negative", name_of(call.kind)), group);
 }
 
 void Job::expect_sensible(const node::Collective& collective, const Group* group) const {
@@ -236,6 +266,10 @@ void Job::expect_sensible(const node::Collective& collective, const Group* group
 }
 
 Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& group) {
+  if (call.kind == detail::Call::Kind::peer_blob) {
+    if (auto blob = blob_at_hand(call, group.get()))
+      return {rank_->completed(*std::move(blob)), speaker_of(group.get()), nullptr, group, {}};
+  }
   expect_callable(call, group.get());
   node::Call made = node_call(call, options_.rank, group.get());
   if (const auto* collective = std::get_if<node::Collective>(&made.operation))
@@ -249,8 +283,15 @@ Job::Begun Job::submit(const detail::Call& call, const std::shared_ptr<Group>& g
   const Timeout standard = options_.call_timeout.is_default() ? Options().call_timeout : options_.call_timeout;
   made.deadline = after(driver::now(), duration_of(call.timeout, standard));
   const bool makes = makes_communicator(call.kind);
-  return {rank_->submit(std::move(made)), speaker_of(group.get()), nullptr, group,
-          makes ? weak_from_this() : std::weak_ptr<const Job>()};
+  const auto operation = rank_->submit(std::move(made));
+  std::shared_ptr<Watch> watch;
+  if (call.kind == detail::Call::Kind::peer_blob) {
+    watch = watch_over(
+        operation, [blobs = fetched_blobs_, owner = job_rank(call.rank, group.get())](const driver::Outcome& outcome) {
+          if (const auto* blob = std::get_if<Payload>(&outcome)) blobs->keep(owner, *blob);
+        });
+  }
+  return {operation, speaker_of(group.get()), watch, group, makes ? weak_from_this() : std::weak_ptr<const Job>()};
 }
 
 std::shared_ptr<Group> Job::group_of(const Payload& result) const { return Group::of_result(result, *speaker_); }
@@ -300,11 +341,23 @@ std::string Job::host_of(int rank, const Group* group) const {
   return formed.host(job_rank(rank, group));
 }
 
-Payload Job::blob_of(int rank, const Group* group) const {
+std::optional<Payload> Job::blob_at_hand(const detail::Call& call, const Group* group) const {
   const std::lock_guard lock(mutex_);
   const wire::Table& formed = table("peer_blob");
-  expect_rank("peer_blob", "rank", rank, group);
-  return formed.blob(job_rank(rank, group));
+  expect_rank("peer_blob", "rank", call.rank, group);
+  expect_timeout(call, group);
+  const Rank owner = job_rank(call.rank, group);
+  if (!formed.lazy()) return formed.blob(owner);
+  if (static_cast<int>(raw(owner)) == options_.rank) return Payload::copy(options_.blob);
+  expect_own_process("peer_blob");
+  if (auto blob = fetched_blobs_->find(owner)) return blob;
+  if (state_ == State::closed) {
+    refuse(fmt::format("peer_blob() was called after close(), and the blob of rank {} on {} is not here: ask for it "
+                       "before, or set BANYAN_TABLE=eager at rank 0",
+                       raw(owner), formed.host(owner)),
+           group);
+  }
+  return std::nullopt;
 }
 
 int Job::job_rank_of(int rank, const Group* group) const {

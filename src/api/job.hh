@@ -5,15 +5,17 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include <banyan/hierarchical_bootstrap.hpp>
 
+#include "api/blob_cache.hh"
 #include "api/failures.hh"
 #include "api/group.hh"
 #include "api/log.hh"
-#include "api/start_watch.hh"
+#include "api/watch.hh"
 #include "base/bytes.hh"
 #include "driver/asio/runtime.hh"
 
@@ -21,11 +23,11 @@ namespace banyan::api {
 
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  // An operation that goes on, and who speaks in its errors. `watch`: a start's callback.
+  // An operation that goes on, and who speaks in its errors. `watch`: its callback, where that is not the caller's.
   struct Begun {
     std::shared_ptr<driver::Operation> operation;
     std::shared_ptr<const Speaker> speaker;
-    std::shared_ptr<StartWatch> watch;
+    std::shared_ptr<Watch> watch;
     std::shared_ptr<const Group> group;  // whose ranks its result is to have
     std::weak_ptr<const Job> maker;      // of a split or group: the job that it makes one of
   };
@@ -75,7 +77,8 @@ class Job : public std::enable_shared_from_this<Job> {
   int rank() const;
   int world_size() const;
   std::string host_of(int rank, const Group* group) const;
-  Payload blob_of(int rank, const Group* group) const;
+  // What a peer_blob brings, if nobody has to be asked; none: submit() it.
+  std::optional<Payload> blob_at_hand(const detail::Call& call, const Group* group) const;
   int job_rank_of(int rank, const Group* group) const;
   // Throws Error (misuse), in this rank's name.
   [[noreturn]] void refuse_call(const std::string& text, const Group* group) const;
@@ -96,6 +99,7 @@ class Job : public std::enable_shared_from_this<Job> {
     return group == nullptr ? speaker_ : group->speaker();
   }
 
+  void expect_timeout(const detail::Call& call, const Group* group) const;
   // Throws Error (misuse) for reductions that can't be.
   void expect_sensible(const node::Collective& collective, const Group* group) const;
   void take_leave();
@@ -114,6 +118,8 @@ class Job : public std::enable_shared_from_this<Job> {
   std::shared_ptr<driver::Operation> start_;
   bool ended_ = false;           // the driver has closed the rank
   node::Statistics statistics_;  // from then on
+  // Shared with operations that go on.
+  const std::shared_ptr<BlobCache> fetched_blobs_ = std::make_shared<BlobCache>();
   std::atomic<bool> in_collective_{false};
 };
 

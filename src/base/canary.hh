@@ -27,6 +27,7 @@ enum class Canary : std::uint8_t {
   enclosure_forgotten,     // the last rank of a host is not given what the others share
   exchange_misplaced,      // an alltoall takes all parts for those of the last rank
   scan_round_skipped,      // a scan leaves out every other round
+  blob_mistaken,           // whoever wants a blob is given another one that has been asked for already
 };
 
 #ifdef BANYAN_CANARIES

@@ -84,6 +84,13 @@ inline constexpr std::size_t kStoreEntryBytes = 256;
 // wait at the asker. Waiting keys then cost a keeper 64 KiB for each rank at the most.
 inline constexpr std::uint32_t kMaxStoreRequests = 64;
 inline constexpr std::uint32_t kMaxStoreWaits = 64;
+// Blobs that one rank has asked for and not got, where the table is lazy; more wait at the asker. At 100 us for the way
+// there and back, that is more than half a million in a second.
+inline constexpr std::uint32_t kMaxBlobRequests = 64;
+// Of the blobs that a rank has fetched it keeps those used last: 16,000 of 128 bytes. Each counts for its bytes and
+// these besides, for nodes and headers.
+inline constexpr std::size_t kFetchedBlobBytes = 4 * 1024 * 1024;
+inline constexpr std::size_t kFetchedBlobEntryBytes = 128;
 // The greatest single message: a bootstrap exchanges control data, not tensors; the limit catches mistakes.
 inline constexpr std::uint64_t kMaxMessageBytes = 1ull << 32;
 

@@ -67,6 +67,8 @@ sim::JobOptions job_of(const SimulateOptions& options) {
   if (options.join != "rendezvous" && options.join != "computed") {
     throw Error(kExitBadInput, fmt::format("--join must be rendezvous or computed, not '{}'", options.join));
   }
+  if (options.table != "eager" && options.table != "lazy")
+    throw Error(kExitBadInput, fmt::format("--table must be eager or lazy, not '{}'", options.table));
   sim::JobOptions job;
   job.ranks = options.ranks.value_or(0);
   job.ranks_per_host = options.ranks_per_host;
@@ -81,6 +83,7 @@ sim::JobOptions job_of(const SimulateOptions& options) {
     job.listed_hosts = options.rendezvous;
   }
   job.blob_bytes = options.blob_bytes;
+  job.lazy_table = options.table == "lazy";
   job.arrival = microseconds_of("--arrival-ms", options.arrival_ms * 1e3);
   return job;
 }
@@ -337,6 +340,10 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
   simulate->add_option("--blob-bytes", options.blob_bytes, "Of each rank's blob, and of what collectives carry")
       ->type_name("B")
       ->capture_default_str();
+  simulate
+      ->add_option("--table", options.table, "Whether all ranks are given all blobs, or ask for those that they want")
+      ->type_name("eager|lazy")
+      ->capture_default_str();
   simulate->add_option("--seed", options.seed, "Of everything random")->type_name("S")->capture_default_str();
   simulate->add_option("--costs", options.costs_file, "CPU costs as `banyan calibrate` writes them; else built-in ones")
       ->type_name("FILE");
@@ -370,8 +377,8 @@ int simulate_command(const SimulateOptions& options) {
     if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows --scheme banyan alone");
     const SimulateOptions defaults;
     if (options.fan_out != defaults.fan_out || options.join != defaults.join ||
-        options.rendezvous != defaults.rendezvous) {
-      throw Error(kExitBadInput, "--fan-out, --join and --rendezvous are for --scheme banyan alone");
+        options.rendezvous != defaults.rendezvous || options.table != defaults.table) {
+      throw Error(kExitBadInput, "--fan-out, --join, --rendezvous and --table are for --scheme banyan alone");
     }
     const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
     print_star_ring(options, job, found, facts());

@@ -72,6 +72,11 @@ struct Dial {
   Rank peer{};
 };
 
+// Brings the blob of `owner`: at once if it is in the table; else its owner is asked for it.
+struct FetchBlob {
+  Rank owner{};
+};
+
 // Makes a communicator of these ranks of `parent`, which all of them do, in the same order where they do it more than
 // once, and nobody else. Completes at once, as a split does: there is no need to talk to the others.
 struct MakeCommunicator {
@@ -115,7 +120,8 @@ struct Close {};
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Probe, Dial, StoreCall, MakeCommunicator, LeaveCommunicator, Close> operation;
+  std::variant<Collective, Send, Receive, Probe, Dial, StoreCall, FetchBlob, MakeCommunicator, LeaveCommunicator, Close>
+      operation;
 };
 
 // A completed call: the bytes it asked for, or what prevented it.

@@ -89,6 +89,7 @@ class CollectivesJob {
       Config& config = configs_.emplace_back();
       config.rank = Rank{i};
       config.world_size = shape.world_size;
+      config.blob = formed_blob(i);
       config.limits = limits;
       config.limits.direct_links = 0;
       machines_.push_back(

@@ -57,6 +57,7 @@ struct Config {
   std::uint64_t enclose_bytes() const { return shares_memory ? limits.enclose_bytes : UINT64_MAX; }
 
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
+  bool lazy_table = false;                       // rank 0's value is the job's
   std::string rendezvous;                        // as the user wrote it, for messages; the driver resolves it
   // Computed parents: the address of each host's leader, in order of position, as the user wrote it; none: parents
   // come from the rendezvous. `host_index` says which of the job's hosts this is: one that is not in the list asks a

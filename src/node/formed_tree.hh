@@ -34,7 +34,10 @@ struct FormedShape {
   std::uint32_t ranks_per_host = 1;  // rank r runs on host r / ranks_per_host
   std::uint32_t fan_out = 2;
   bool root_leads = true;  // false: another rank of host 0, if there is one, leads it and is rank 0's child
+  bool lazy_table = false;
 };
+
+inline Slice formed_blob(std::uint32_t rank) { return Slice::copy("blob of " + std::to_string(rank)); }
 
 class FormedTree {
  public:
@@ -207,12 +210,13 @@ class FormedTree {
         record.host = "host-" + std::to_string(host);
         record.endpoint = {Endpoint::Family::tcp4, static_cast<std::uint16_t>(1 + host), {std::byte{10}}};
       }
-      record.blob = Slice::copy("blob of " + std::to_string(i));
+      record.blob = formed_blob(i);
     }
     std::uint32_t depth = 0;
     for (const auto& [leader, position] : positions)
       depth = std::max(depth, tree::Shape(shape.fan_out).depth(position));
-    table_ = wire::Table::build(records, {.fan_out = shape.fan_out, .depth = depth, .epoch = Epoch{1, 1}, .job = {}});
+    table_ = wire::Table::build(
+        records, {.fan_out = shape.fan_out, .depth = depth, .epoch = Epoch{1, 1}, .job = {}, .lazy = shape.lazy_table});
   }
 
   // Rank 0 holds position 0; the other leaders come in any order, sometimes one of them to the reserved place.

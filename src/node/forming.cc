@@ -337,7 +337,7 @@ void Node::send_status(Time now) {
 
 void Node::commit(Time now) {
   table_begun_ = now - started_;
-  wire::Table::Facts facts{config_.fan_out, 0, Epoch{1, 1}, job_};
+  wire::Table::Facts facts{config_.fan_out, 0, Epoch{1, 1}, job_, config_.lazy_table};
   const tree::Shape shape(config_.fan_out);
   for (const wire::Record& record : registry_->records()) {
     if (record.is_leader()) facts.depth = std::max(facts.depth, shape.depth(record.position));

@@ -15,7 +15,7 @@
 namespace banyan::node {
 
 // Who made a call: the driver's ids are the application's, a node's own parts mark theirs.
-enum class Caller : std::uint8_t { application, collectives, store };
+enum class Caller : std::uint8_t { application, collectives, store, blobs };
 
 inline constexpr int kCallerShift = 56;
 constexpr Caller caller_of(CallId id) { return static_cast<Caller>(raw(id) >> kCallerShift); }

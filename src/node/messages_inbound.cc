@@ -177,6 +177,7 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
   // Whoever serves requests has one receive for all: nobody holds that up by a request that does not come to its end.
   if (wire::is_request(head.full_tag()) && bytes.size() != head.total) return;
+  if (head.ends.lane.space == wire::Space::table && head.total > kMaxBlobBytes) return;
   if (discarded_.contains(head.ends.lane.communicator))
     return router_.send_by(from, wire::Accept{head.ends.reversed(), head.sequence, Sequence{0}});
   const FlowName name = flow_of_source(head.ends);

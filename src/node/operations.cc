@@ -9,6 +9,7 @@ namespace banyan::node {
 Operations::Operations(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects)
     : collectives_(topology, for_collectives_, effects, config.limits),
       store_(topology, for_store_, effects, config.limits.store_bytes),
+      blobs_(config, topology, for_blobs_, effects),
       messages_(config, topology, link_ids, effects) {}
 
 void Operations::call(Time now, Call call) {
@@ -26,6 +27,8 @@ void Operations::call(Time now, Call call) {
     messages_.probe(now, call.id, *probe);
   } else if (auto* stored = std::get_if<StoreCall>(&call.operation)) {
     store_.call(now, call.id, std::move(*stored), call.deadline);
+  } else if (const auto* fetch = std::get_if<FetchBlob>(&call.operation)) {
+    blobs_.call(now, call.id, *fetch, call.deadline);
   } else {
     messages_.dial(now, call.id, std::get<Dial>(call.operation).peer, call.deadline);
   }
@@ -35,7 +38,7 @@ void Operations::call(Time now, Call call) {
 void Operations::settle(Time now) {
   for (bool any = true; any;) {
     any = false;
-    for (MessageRequests* requests : {&for_collectives_, &for_store_}) {
+    for (MessageRequests* requests : {&for_collectives_, &for_store_, &for_blobs_}) {
       for (MessageRequest& request : requests->take()) {
         messages_.carry_out(now, std::move(request));
         any = true;
@@ -44,6 +47,8 @@ void Operations::settle(Time now) {
     for (MessageDone& done : messages_.take_done()) {
       if (caller_of(done.id) == Caller::store) {
         store_.on_message(std::move(done));
+      } else if (caller_of(done.id) == Caller::blobs) {
+        blobs_.on_message(std::move(done));
       } else {
         collectives_.on_message(now, std::move(done));
       }
@@ -58,6 +63,7 @@ void Operations::close(Time now, const Failure& failure) {
   collectives_.close(failure);
   messages_.end_application_calls(failure);
   store_.end_calls(failure);
+  blobs_.end_calls(failure);
   settle(now);
 }
 
@@ -70,6 +76,7 @@ void Operations::fail_all(Time now, const Failure& failure) {
   closing_.reset();
   collectives_.fail_all(failure);
   store_.end_calls(failure);
+  blobs_.end_calls(failure);
   messages_.fail_all(failure);
   settle(now);
 }
@@ -78,11 +85,12 @@ void Operations::on_time(Time now) {
   if (collectives_.deadline() <= now) collectives_.on_time(now);
   if (messages_.deadline() <= now) messages_.on_time(now);
   if (store_.deadline() <= now) store_.on_time(now);
+  if (blobs_.deadline() <= now) blobs_.on_time(now);
   settle(now);
 }
 
 Time Operations::deadline() const {
-  return std::min({collectives_.deadline(), messages_.deadline(), store_.deadline()});
+  return std::min({collectives_.deadline(), messages_.deadline(), store_.deadline(), blobs_.deadline()});
 }
 
 }  // namespace banyan::node

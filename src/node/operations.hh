@@ -1,6 +1,6 @@
-// What a rank of a formed job can be asked to do: collectives, messages and the store, and the messages by which
-// collectives and store exchange bytes between pairs. Nothing calls back: the parts write down what they ask of each
-// other, and settle() carries it to and fro until nothing is left.
+// What a rank of a formed job can be asked to do: collectives, messages, the store and blobs of others, and the
+// messages by which all of these but the second exchange bytes between pairs. Nothing calls back: the parts write down
+// what they ask of each other, and settle() carries it to and fro until nothing is left.
 #pragma once
 
 #include "node/collectives.hh"
@@ -9,6 +9,7 @@
 #include "node/link_ids.hh"
 #include "node/message_requests.hh"
 #include "node/messages.hh"
+#include "node/peer_blobs.hh"
 #include "node/store.hh"
 #include "node/topology.hh"
 
@@ -26,6 +27,7 @@ class Operations {
   Messages& messages() { return messages_; }
   const Messages& messages() const { return messages_; }
   const Store& store() const { return store_; }
+  const PeerBlobs& blobs() const { return blobs_; }
   void settle(Time now);
 
   // Ends what the application has pending, messages here, and with them what this rank keeps for the store, as soon as
@@ -43,8 +45,10 @@ class Operations {
 
   MessageRequests for_collectives_{Caller::collectives};
   MessageRequests for_store_{Caller::store};
+  MessageRequests for_blobs_{Caller::blobs};
   Collectives collectives_;
   Store store_;
+  PeerBlobs blobs_;
   Messages messages_;
   std::optional<Failure> closing_;  // until messages have ended
 };

@@ -27,7 +27,8 @@ Subcommunicator::Subcommunicator(CommunicatorId id, Rank self, std::shared_ptr<c
 
 void Subcommunicator::on_message(Time now, MessageDone done) {
   now_ = now;
-  if (done.tag.lane.space == wire::Space::collective) {
+  const wire::Space space = done.tag.lane.space;
+  if (space != wire::Space::link_data && space != wire::Space::link_control) {
     communicator_.on_message(std::move(done));
   } else if (const auto arrival = links_.on_message(std::move(done))) {
     if (!arrival->frame) {

@@ -386,7 +386,7 @@ TEST(Subcommunicators, a_member_that_breaks_the_protocol_is_named_and_the_job_go
   const auto groups = job.split_all(std::vector<std::int32_t>(5, 0));
   const wire::Tag tag(0, wire::Space::link_data, groups[0].id);
   MessageRequests bad(Caller::store);
-  for (int i = 0; i < 1000; ++i) bad.ask(Rank{0}, {});  // numbers that nobody else uses
+  for (int i = 0; i < 1000; ++i) bad.receive(Rank{0}, tag);  // numbers that nobody else uses
   bad.take();
   bad.send(Rank{0}, tag, pattern(9, 3));
   for (MessageRequest& request : bad.take()) job.operations(Rank{1}).messages().carry_out(job.now, std::move(request));
@@ -424,7 +424,7 @@ TEST(Subcommunicators, a_frame_that_is_longer_than_frames_may_be_is_not_taken) {
   Job job({.world_size = 3, .fan_out = 2}, 14);
   const auto groups = job.split_all(std::vector<std::int32_t>(3, 0));
   MessageRequests bad(Caller::store);
-  for (int i = 0; i < 1000; ++i) bad.ask(Rank{0}, {});
+  for (int i = 0; i < 1000; ++i) bad.receive(Rank{0}, {0, wire::Space::link_control, groups[0].id});
   bad.take();
   bad.send(Rank{0}, {0, wire::Space::link_control, groups[0].id}, pattern(9, kMaxFrameBytes + 1));
   for (MessageRequest& request : bad.take()) job.operations(Rank{1}).messages().carry_out(job.now, std::move(request));

@@ -4,6 +4,7 @@
 
 #include "node/collective_roll_call.hh"
 #include "tree/position.hh"
+#include "wire/blob.hh"
 #include "wire/collective.hh"
 #include "wire/control.hh"
 #include "wire/handshake.hh"
@@ -159,6 +160,7 @@ std::string tag_text(const wire::Tag& tag) {
     case link_control: return "control frame";
     case stream: return "segment=" + number;
     case store: return tag.number == wire::kRequests ? "store request" : "store answer=" + number;
+    case table: return tag == wire::kBlobRequests ? "blob request" : "blob answer";
   }
   return "tag=" + number;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.hh"
+#include "wire/blob.hh"
 #include "wire/collective.hh"
 #include "wire/control.hh"
 #include "wire/point_to_point.hh"
@@ -57,6 +58,17 @@ TEST(FrameText, says_which_part_of_a_collective_a_frame_is) {
   wire::write(missing, RankSet::range(Rank{1}, Rank{2}));
   EXPECT_EQ(text_of_message(collective, Payload(std::move(missing).finish())),
             "collective missing #5 gather(root 0) ranks=1-2");
+}
+
+TEST(FrameText, says_what_is_asked_about_blobs) {
+  wire::Data data;
+  data.ends = {Rank{1}, Rank{2}, Incarnation{5}, Incarnation{6}, wire::kBlobRequests.lane};
+  data.tag = wire::kBlobRequests.number;
+  EXPECT_EQ(text_of_message(data), "data rank 1 -> rank 2 #0 blob request 0..0 of 0 acknowledged=#0");
+  data.tag = wire::kBlobAnswers.number;
+  data.total = 3;
+  EXPECT_EQ(text_of_message(data, Payload::copy("abc")),
+            "data rank 1 -> rank 2 #0 blob answer 0..3 of 3 acknowledged=#0");
 }
 
 TEST(FrameText, what_is_enclosed_is_said_to_be_beside_the_stream) {

@@ -12,6 +12,10 @@ Endpoint machine(std::uint32_t host) {
   return endpoint;
 }
 
+Slice blob_of(const JobOptions& options, std::uint32_t rank) {
+  return Slice::adopt(std::string(options.blob_bytes, static_cast<char>('a' + rank % 26)));
+}
+
 node::HostList hosts_of(const JobOptions& options) {
   std::vector<std::string> hosts;
   for (std::uint32_t h = 0; options.has_list() && h < std::min(options.listed_hosts, options.hosts()); ++h) {
@@ -42,8 +46,8 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.rendezvous = "host-0:4242";
   config.hosts = hosts;
   config.host_index = options.has_list() ? host : 0;
-  std::string blob(options.blob_bytes, static_cast<char>('a' + rank % 26));
-  config.blob = Slice::adopt(std::move(blob));
+  config.blob = blob_of(options, rank);
+  config.lazy_table = options.lazy_table;
   config.start_timeout = options.start_timeout;
   return config;
 }

@@ -17,6 +17,8 @@ struct JobOptions {
   std::uint32_t listed_hosts = 1;
   bool secret = true;
   std::uint32_t blob_bytes = 128;
+  // Blobs are not in the table.
+  bool lazy_table = false;
   // From this size on the ranks of a host share what all are given.
   std::size_t enclose_bytes = Limits{}.enclose_bytes;
   // How many direct links a rank may have, and what makes one.
@@ -37,6 +39,7 @@ struct JobOptions {
 
 // The machine that the host's processes run on.
 Endpoint machine(std::uint32_t host);
+Slice blob_of(const JobOptions& options, std::uint32_t rank);
 // Where the leaders of the listed hosts listen; empty if there is no list.
 node::HostList hosts_of(const JobOptions& options);
 // Rank r stands on host r / ranks_per_host. `random` gives it what it must not share with others.

@@ -48,19 +48,19 @@ Payload numbers(std::uint32_t first, std::uint32_t step, std::uint64_t begin, st
 
 }  // namespace
 
-Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations)
-    : seed_(seed), ranks_(ranks), plans_(ranks) {
+Program::Program(std::uint64_t seed, const JobOptions& job, std::uint32_t operations)
+    : seed_(seed), job_(job), ranks_(job.ranks), plans_(job.ranks) {
   Random random(seed ^ 0x5eed);
   Random exchanges(seed ^ 0xa2a);
   const bool has_exchanges = exchanges.below(2) == 0;
   Random longs(seed ^ 0x1049);
-  const bool has_long = ranks > 2 && ranks <= kMostRanksOfLong && longs.below(5) == 0;
+  const bool has_long = ranks_ > 2 && ranks_ <= kMostRanksOfLong && longs.below(5) == 0;
   for (std::uint32_t id = 0; id < operations; ++id) {
     if (has_exchanges && exchanges.below(2) == 0)
       plan_exchange(exchanges, operations * (2 + kMessagesPerOperation) + 1 + id);
     if (has_long && longs.below(2) == 0) plan_long(longs, operations * (3 + kMessagesPerOperation) + 1 + id);
     const auto what = static_cast<What>(random.below(5));
-    const auto root = static_cast<std::uint32_t>(random.below(ranks));
+    const auto root = static_cast<std::uint32_t>(random.below(ranks_));
     if (what != What::send) {
       for (auto& plan : plans_) plan.push_back({what, id, root, 0});
       continue;
@@ -70,8 +70,8 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
     for (std::uint32_t i = 0; i < kMessagesPerOperation; ++i) {
       // Every other time the same two once more, or the other way round: so many are worth a direct link.
       if (i == 0 || random.below(2) == 0) {
-        from = static_cast<std::uint32_t>(random.below(ranks));
-        to = static_cast<std::uint32_t>(random.below(ranks));
+        from = static_cast<std::uint32_t>(random.below(ranks_));
+        to = static_cast<std::uint32_t>(random.below(ranks_));
         if (random.below(4) == 0) plans_[from].push_back({What::dial, 0, to, 0});
       } else if (random.below(3) == 0) {
         std::swap(from, to);
@@ -93,12 +93,26 @@ Program::Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operatio
   if (splits.below(3) == 0) plan_split(splits, kFirstOfSplits);
   Random stored(seed ^ 0x570ed);
   if (stored.below(3) == 0) plan_store(stored, operations);
+  Random fetched(seed ^ 0xb10b);
+  if (job.lazy_table) plan_fetches(fetched, operations);
+  if (!meets_last_) return;
+  for (auto& plan : plans_) plan.push_back({What::barrier, kFirstKey + operations + 1, 0, 0});
 }
 
 void Program::plan_store(Random& random, std::uint32_t operations) {
-  has_store_ = true;
+  meets_last_ = true;
   for (std::uint32_t i = 0; i <= operations; ++i) plan_key(random, kFirstKey + i);
-  for (auto& plan : plans_) plan.push_back({What::barrier, kFirstKey + operations + 1, 0, 0});
+}
+
+// Each rank asks some others, and some of these again while the first answer is under way.
+void Program::plan_fetches(Random& random, std::uint32_t operations) {
+  meets_last_ = true;
+  for (auto& plan : plans_) {
+    for (std::uint32_t i = 0; i <= operations; ++i) {
+      const auto owner = static_cast<std::uint32_t>(random.below(ranks_));
+      for (std::uint64_t times = random.below(3); times > 0; --times) plan.push_back({What::fetch, 0, owner, 0});
+    }
+  }
 }
 
 // One rank puts, and others look; or some ranks do the same.
@@ -347,6 +361,7 @@ Program::Operation Program::call(std::uint32_t rank, std::size_t index) const {
     }
     case What::leave: return node::LeaveCommunicator{step.communicator};
     case What::dial: return node::Dial{Rank{step.peer}};
+    case What::fetch: return node::FetchBlob{Rank{step.peer}};
     case What::alltoall:
     case What::reduce_scatter:
     case What::scan:
@@ -437,6 +452,7 @@ std::string Program::complaint(std::uint32_t rank, std::size_t index, const node
     for (const std::uint32_t member : members) writer.number(member);
     expected = Payload(std::move(writer).finish());
   }
+  if (step.what == What::fetch) expected = Payload(blob_of(job_, step.peer));
   if (step.what == What::receive) expected = bytes(step.id, step.peer, true);
   if (step.what == What::receive_any) {
     if (!taken_from_any_.emplace(step.id, completion.source).second) return where + ": a message that was there before";

@@ -11,13 +11,15 @@
 
 #include "base/random.hh"
 #include "node/calls.hh"
+#include "sim/job.hh"
 
 namespace banyan::sim {
 
 class Program {
  public:
-  // So many operations; sizes and roots are random, mostly small.
-  Program(std::uint64_t seed, std::uint32_t ranks, std::uint32_t operations);
+  // So many operations; sizes and roots are random, mostly small. Where the table is lazy, ranks ask each other for
+  // their blobs, too.
+  Program(std::uint64_t seed, const JobOptions& job, std::uint32_t operations);
 
   // The calls of one rank, in order: the same number of collectives for all, its own sends and receives, and what it
   // asks of the store.
@@ -25,10 +27,9 @@ class Program {
   using Operation = decltype(node::Call::operation);
   Operation call(std::uint32_t rank, std::size_t index) const;
   // Whether that call may only be made once all earlier ones of its rank are done: in a communicator that one of them
-  // makes; when it leaves one; or the last one, where there is a store, since ranks keep what others ask for until they
-  // have met.
+  // makes; when it leaves one; or the last one, where ranks ask each other for what they have until they have met.
   bool waits(std::uint32_t rank, std::size_t index) const {
-    if (has_store_ && index + 1 == calls(rank)) return true;
+    if (meets_last_ && index + 1 == calls(rank)) return true;
     const Step& step = plans_[rank][index];
     if (step.what == What::leave) return true;
     return step.communicator != kWorld && step.what != What::split && plans_[rank][index - 1].what == What::split;
@@ -60,6 +61,7 @@ class Program {
     long_allreduce,
     group,
     leave,
+    fetch,
     put,
     get,
     find,
@@ -70,7 +72,7 @@ class Program {
   struct Step {
     What what{};
     std::uint32_t id = 0;    // of the operation
-    std::uint32_t peer = 0;  // root, target, source, whom to dial, or who puts the key
+    std::uint32_t peer = 0;  // root, target, source, whom to dial, who puts the key, or whose blob it is
     std::uint32_t tag = 0;
     std::uint32_t elements = 0;  // of a vector; of each rank's block in a reduce_scatter, on average
     CommunicatorId communicator = kWorld;
@@ -87,6 +89,7 @@ class Program {
   std::string complaint_about_parts(const Step& step, std::uint32_t rank, const node::Parts* parts) const;
   void plan_store(Random& random, std::uint32_t operations);
   void plan_key(Random& random, std::uint32_t id);
+  void plan_fetches(Random& random, std::uint32_t operations);
   node::StoreCall store_call(std::uint32_t rank, const Step& step) const;
   std::string store_complaint(std::uint32_t rank, const Step& step, const node::Completion& completion);
   std::string claim_complaint(std::uint32_t rank, const Step& step, const node::Parts& parts);
@@ -104,11 +107,12 @@ class Program {
   Payload due(const Step& step, std::uint32_t rank) const;
 
   std::uint64_t seed_;
+  JobOptions job_;
   std::uint32_t ranks_;
   std::vector<std::vector<Step>> plans_;                     // by rank
   std::vector<std::vector<std::uint32_t>> groups_;           // the ranks of each communicator that a split makes
   std::set<std::pair<std::uint32_t, Rank>> taken_from_any_;  // (operation, source)
-  bool has_store_ = false;
+  bool meets_last_ = false;
   std::map<std::uint32_t, std::int64_t> adds_;               // by key: how many there are
   std::set<std::pair<std::uint32_t, std::int64_t>> counts_;  // (key, result)
   std::map<std::uint32_t, Payload> claimed_;                 // what the first to tell found

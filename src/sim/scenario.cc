@@ -105,16 +105,16 @@ bool Scenario::survivable() const {
 }
 
 std::string Scenario::to_string() const {
-  std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(job.ranks) + " ranks, " +
-                     std::to_string(job.ranks_per_host) + " per host, fan-out " + std::to_string(job.fan_out) +
-                     ", shared from " + std::to_string(job.enclose_bytes) + " bytes" +
-                     (job.all_listed() ? ", computed parents"
-                      : job.has_list() ? ", " + std::to_string(job.listed_hosts) + " listed hosts"
-                                       : "") +
-                     ", " + std::to_string(job.direct_links) + " direct links after " +
-                     std::to_string(job.direct_messages) + " messages or " + std::to_string(job.direct_bytes) +
-                     " bytes" + (job.secret ? "" : ", no secret") + ", " + std::to_string(operations) +
-                     " operations, arrival within " + std::to_string(job.arrival.count() / 1000) + " us";
+  std::string text =
+      "seed " + std::to_string(seed) + ": " + std::to_string(job.ranks) + " ranks, " +
+      std::to_string(job.ranks_per_host) + " per host, fan-out " + std::to_string(job.fan_out) +
+      (job.lazy_table ? ", lazy table" : "") + ", shared from " + std::to_string(job.enclose_bytes) + " bytes" +
+      (job.all_listed() ? ", computed parents"
+       : job.has_list() ? ", " + std::to_string(job.listed_hosts) + " listed hosts"
+                        : "") +
+      ", " + std::to_string(job.direct_links) + " direct links after " + std::to_string(job.direct_messages) +
+      " messages or " + std::to_string(job.direct_bytes) + " bytes" + (job.secret ? "" : ", no secret") + ", " +
+      std::to_string(operations) + " operations, arrival within " + std::to_string(job.arrival.count() / 1000) + " us";
   for (const Fault& fault : faults) text += "\n  " + fault.to_string();
   return text;
 }
@@ -141,6 +141,8 @@ Scenario Scenario::random(std::uint64_t seed) {
     scenario.faults.push_back(random_fault(random, job.ranks));
   }
   add_direct_links(scenario);
+  // Drawn apart, too.
+  job.lazy_table = Random(seed ^ 0x1a2f).below(4) == 0;
   return scenario;
 }
 

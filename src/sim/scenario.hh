@@ -67,7 +67,8 @@ struct Scenario {
   bool survivable() const;
   std::string to_string() const;
 
-  // 2 to 200 ranks (one in ten above 64) on one to many hosts, up to 3 faults, and up to 3 direct links that break.
+  // 2 to 200 ranks (one in ten above 64) on one to many hosts, one in four with a lazy table; up to 3 faults, and up to
+  // 3 direct links that break.
   static Scenario random(std::uint64_t seed);
 };
 

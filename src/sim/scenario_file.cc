@@ -90,6 +90,7 @@ constexpr std::array kSettings{
     Setting{"listed-hosts", [](Scenario& s) -> Field { return &s.job.listed_hosts; }},
     Setting{"secret", [](Scenario& s) -> Field { return &s.job.secret; }},
     Setting{"blob-bytes", [](Scenario& s) -> Field { return &s.job.blob_bytes; }, 0, kMaxBlobBytes},
+    Setting{"lazy-table", [](Scenario& s) -> Field { return &s.job.lazy_table; }},
     Setting{"shared-from-bytes", [](Scenario& s) -> Field { return &s.job.enclose_bytes; }, 1, kMostBytes},
     Setting{"message-window-bytes", [](Scenario& s) -> Field { return &s.job.message_window_bytes; }, kChunkBytes,
             kMostBytes},

@@ -45,6 +45,7 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
                   .listed_hosts = 2,
                   .secret = false,
                   .blob_bytes = 5,
+                  .lazy_table = true,
                   .enclose_bytes = 6,
                   .direct_links = 24,
                   .direct_messages = 25,
@@ -77,14 +78,15 @@ TEST(ScenarioFile, every_setting_and_every_fault_survives_the_file) {
   const std::string text = to_file(scenario);
   const Scenario again = parse_scenario(text, "file", {});
   EXPECT_EQ(to_file(again), text);
-  EXPECT_EQ(text.substr(0, text.find("costs ")),
-            "seed 18446744073709551615\nranks 9\nranks-per-host 2\nfan-out 3\nlisted-hosts 2\nsecret no\n"
-            "blob-bytes 5\nshared-from-bytes 6\nmessage-window-bytes 40000\ndirect-links 24\ndirect-messages "
-            "25\ndirect-bytes 26\narrival "
-            "7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
-            "jitter 13us\nlate-one-in 14\nlate-by 1500ns\nbytes-per-second 16\nhosts-per-rack 11\n"
-            "spine-latency 10ms\nrack-bytes-per-second 17\ncores-per-host 18\none-machine yes\naccept-queue 19\n"
-            "clock-spread 23s\nsocket-buffer 20\nread-bytes 21\nsmall-read-bytes 22\n");
+  EXPECT_EQ(
+      text.substr(0, text.find("costs ")),
+      "seed 18446744073709551615\nranks 9\nranks-per-host 2\nfan-out 3\nlisted-hosts 2\nsecret no\n"
+      "blob-bytes 5\nlazy-table yes\nshared-from-bytes 6\nmessage-window-bytes 40000\ndirect-links 24\ndirect-messages "
+      "25\ndirect-bytes 26\narrival "
+      "7ns\noperations 8\nlatency 9us\nlocal-latency 12s\n"
+      "jitter 13us\nlate-one-in 14\nlate-by 1500ns\nbytes-per-second 16\nhosts-per-rack 11\n"
+      "spine-latency 10ms\nrack-bytes-per-second 17\ncores-per-host 18\none-machine yes\naccept-queue 19\n"
+      "clock-spread 23s\nsocket-buffer 20\nread-bytes 21\nsmall-read-bytes 22\n");
   EXPECT_EQ(to_json(again.cluster.costs), to_json(built_in_costs()));
   ASSERT_EQ(again.faults.size(), kFaultKinds);
   for (std::size_t i = 0; i < kFaultKinds; ++i) {

@@ -27,6 +27,7 @@ struct OperationName {
   }
   std::string operator()(const node::LeaveCommunicator&) const { return "close a communicator"; }
   std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + " in the store"; }
+  std::string operator()(const node::FetchBlob& fetch) const { return "blob of " + rank_name(raw(fetch.owner)); }
   std::string operator()(const node::Close&) const { return "close"; }
 };
 

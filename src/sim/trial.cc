@@ -30,7 +30,7 @@ class Trial {
       : scenario_(scenario),
         deadline_(kDeadline + std::chrono::floor<seconds>(scenario.job.arrival)),
         cluster_(scenario.cluster, scenario.seed),
-        program_(scenario.seed, scenario.job.ranks, scenario.operations),
+        program_(scenario.seed, scenario.job, scenario.operations),
         ranks_(scenario.job.ranks),
         pending_(scenario.faults.size()) {
     std::iota(pending_.begin(), pending_.end(), std::size_t{0});
@@ -272,7 +272,8 @@ class Trial {
       complain("rank " + std::to_string(i) + " holds another table than others");
     }
     const node::Config& config = cluster_[i].config;
-    if (table->incarnation(config.rank) != config.incarnation || !(table->blob(config.rank) == Payload(config.blob))) {
+    const Payload blob = scenario_.job.lazy_table ? Payload() : Payload(config.blob);
+    if (table->incarnation(config.rank) != config.incarnation || !(table->blob(config.rank) == blob)) {
       complain("the table has another life or blob of rank " + std::to_string(i));
     }
   }

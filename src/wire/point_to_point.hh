@@ -21,6 +21,7 @@ enum class Space : std::uint8_t {
   link_data = 2,     // frames between neighbours in the tree of a communicator that is not the whole job,
   link_control = 3,  // and those of them that may overtake
   store = 4,         // the key-value store
+  table = 5,         // blobs that a lazy table lacks
   stream = 6,        // segments of a collective operation's long stream; the number has the operation's and a channel
 };
 
@@ -50,7 +51,9 @@ struct Tag {
 
 // The number of requests in a space of those who serve them. One comes whole in its first frame, or not at all.
 inline constexpr std::uint32_t kRequests = 0;
-constexpr bool is_request(const Tag& tag) { return tag.lane.space == Space::store && tag.number == kRequests; }
+constexpr bool is_request(const Tag& tag) {
+  return (tag.lane.space == Space::store || tag.lane.space == Space::table) && tag.number == kRequests;
+}
 
 // Who sent a frame and whom it is for, each in one life as a rank: what belongs to another life is ignored.
 struct Ends {

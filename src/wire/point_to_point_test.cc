@@ -87,6 +87,8 @@ TEST(Ends, a_lane_travels_with_them_and_unknown_spaces_are_refused) {
   ends.lane = {CommunicatorId{0x1122334455667788}, Space::link_control};
   EXPECT_EQ(round_trip(Accept{ends, {}, {}}).ends, ends);
   EXPECT_EQ(ends.reversed().lane, ends.lane);
+  ends.lane.space = Space::stream;
+  EXPECT_EQ(round_trip(Accept{ends, {}, {}}).ends, ends);
   ends.lane.space = static_cast<Space>(7);
   EXPECT_FALSE(accepted(Accept{ends, {}, {}}));
   // A word about direct links is about no message.

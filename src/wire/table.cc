@@ -15,6 +15,9 @@ constexpr std::uint32_t kTableMagic = 0x314c4254;  // "TBL1"
 constexpr std::uint64_t kHeaderBytes = 64;
 constexpr std::uint64_t kRecordBytes = 32;
 constexpr std::size_t kPrefixFixedBytes = 1 + 2 + 16;
+// Of the header.
+constexpr std::uint8_t kLazyFlag = 1;
+constexpr std::size_t kHeaderZeros = 15;
 static_assert(kChunkBytes % kRecordBytes == 0 && kHeaderBytes % kRecordBytes == 0);
 
 std::uint64_t record_offset(Rank rank) { return kHeaderBytes + raw(rank) * kRecordBytes; }
@@ -82,12 +85,12 @@ struct Summary {
   std::uint32_t hosts = 0;
 };
 
-Summary summarize(const std::vector<Record>& records) {
+Summary summarize(const std::vector<Record>& records, bool lazy) {
   Summary summary;
   // Several leaders of one host: a root beside its host's leader, or ranks that use TCP only.
   std::set<std::uint64_t> hosts;
   for (const Record& record : records) {
-    summary.bytes += kRecordBytes + record.blob.size();
+    summary.bytes += kRecordBytes + (lazy ? 0 : record.blob.size());
     if (!record.is_leader()) continue;
     summary.bytes += kPrefixFixedBytes + host_on_wire(record).size();
     ++summary.positions;
@@ -100,7 +103,7 @@ Summary summarize(const std::vector<Record>& records) {
 }  // namespace
 
 std::shared_ptr<const Table> Table::build(const std::vector<Record>& records, const Facts& facts) {
-  const Summary summary = summarize(records);
+  const Summary summary = summarize(records, facts.lazy);
   Writer writer(summary.bytes);
   writer.number(kTableMagic);
   writer.number(static_cast<std::uint32_t>(records.size()));
@@ -111,21 +114,22 @@ std::shared_ptr<const Table> Table::build(const std::vector<Record>& records, co
   writer.number(facts.epoch.term);
   writer.number(facts.epoch.number);
   writer.raw_bytes(facts.job.bytes);
-  writer.raw_bytes(std::array<std::byte, 16>{});
+  writer.number(facts.lazy ? kLazyFlag : std::uint8_t{0});
+  writer.raw_bytes(std::array<std::byte, kHeaderZeros>{});
   std::uint64_t offset = kHeaderBytes + records.size() * kRecordBytes;
   for (const Record& record : records) {
     Entry entry{record.incarnation, offset, record.position, record.leader, record.attachment, 0};
     if (record.is_leader())
       entry.prefix_bytes = static_cast<std::uint16_t>(kPrefixFixedBytes + host_on_wire(record).size());
     entry.write(writer);
-    offset += entry.prefix_bytes + record.blob.size();
+    offset += entry.prefix_bytes + (facts.lazy ? 0 : record.blob.size());
   }
   for (const Record& record : records) {
     if (record.is_leader()) {
       wire::write(writer, record.endpoint);
       writer.raw_bytes(as_byte_span(host_on_wire(record)));
     }
-    writer.raw_bytes(record.blob.bytes());
+    if (!facts.lazy) writer.raw_bytes(record.blob.bytes());
   }
   BANYAN_ASSERT(writer.size() == summary.bytes);
   auto table = from_wire({Payload(std::move(writer).finish())}, static_cast<std::uint32_t>(records.size()));
@@ -150,11 +154,13 @@ std::shared_ptr<const Table> Table::from_wire(std::vector<Payload> chunks, std::
   table->epoch_.term = reader.number<std::uint32_t>();
   table->epoch_.number = reader.number<std::uint32_t>();
   table->job_.bytes = reader.array<16>();
-  const bool zeros = reader.array<16>() == std::array<std::byte, 16>{};
+  const auto flags = reader.number<std::uint8_t>();
+  table->lazy_ = flags == kLazyFlag;
+  const bool zeros = reader.array<kHeaderZeros>() == std::array<std::byte, kHeaderZeros>{};
   table->chunks_ = std::move(chunks);
-  const bool sane = magic && zeros && !reader.failed() && table->world_size_ == world_size && world_size > 0 &&
-                    table->fan_out_ >= kMinFanOut && table->fan_out_ <= kMaxFanOut && table->hosts_ > 0 &&
-                    table->hosts_ <= table->positions_ && table->positions_ <= world_size;
+  const bool sane = magic && flags <= kLazyFlag && zeros && !reader.failed() && table->world_size_ == world_size &&
+                    world_size > 0 && table->fan_out_ >= kMinFanOut && table->fan_out_ <= kMaxFanOut &&
+                    table->hosts_ > 0 && table->hosts_ <= table->positions_ && table->positions_ <= world_size;
   return sane ? table : nullptr;
 }
 
@@ -218,7 +224,7 @@ Endpoint Table::leader_endpoint(Rank rank) const {
 Payload Table::blob(Rank rank) const {
   const Span span = variable_part(rank);
   const std::uint64_t prefix = entry(rank).prefix_bytes;
-  return prefix <= span.count ? range({span.offset + prefix, span.count - prefix}) : Payload{};
+  return !lazy_ && prefix <= span.count ? range({span.offset + prefix, span.count - prefix}) : Payload{};
 }
 
 bool Table::has_bytes(const std::vector<Payload>& chunks) const {

@@ -1,9 +1,9 @@
 // The table: every rank's record and blob, used in its wire layout (docs/protocol.md, "Table").
 //
-//   header, 64 bytes   magic, world size, fan-out, positions, hosts, depth, epoch (term, number), job id, zeros
+//   header, 64 bytes   magic, world size, fan-out, positions, hosts, depth, epoch (term, number), job id, flags, zeros
 //   record, 32 bytes   x world size, by rank: incarnation, offset of its variable part, position, leader, attachment,
 //                      bytes of its prefix, flags
-//   variable parts     by rank: prefix (leaders only: endpoint, host name), then the blob
+//   variable parts     by rank: prefix (leaders only: endpoint, host name), then the blob, if the table is not lazy
 //
 // The records' size divides that of all chunks, so a record never straddles two chunks and is read where it lies.
 #pragma once
@@ -50,6 +50,7 @@ class Table {
     std::uint32_t depth = 0;
     Epoch epoch;
     JobId job;
+    bool lazy = false;
   };
   static std::shared_ptr<const Table> build(const std::vector<Record>& records, const Facts& facts);
   // A receiver: `chunks` are the whole table. Null if it can't be one for `world_size` ranks. What single records say
@@ -65,6 +66,8 @@ class Table {
   std::uint32_t depth() const { return depth_; }
   Epoch epoch() const { return epoch_; }
   const JobId& job() const { return job_; }
+  // Blobs are not in it: each rank is asked for its own.
+  bool lazy() const { return lazy_; }
   std::uint64_t total_bytes() const { return total_; }
 
   Incarnation incarnation(Rank rank) const;
@@ -75,6 +78,7 @@ class Table {
   std::string host(Rank rank) const;
   // Where the rank's leader listens.
   Endpoint leader_endpoint(Rank rank) const;
+  // Empty in a lazy table.
   Payload blob(Rank rank) const;
 
   // Whether `chunks` are this table, byte for byte; those that lie in the same memory are not read.
@@ -106,6 +110,7 @@ class Table {
   std::uint32_t depth_ = 0;
   Epoch epoch_;
   JobId job_;
+  bool lazy_ = false;
 };
 
 }  // namespace banyan::wire

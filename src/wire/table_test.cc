@@ -119,6 +119,21 @@ TEST(Table, it_is_the_same_table_after_crossing_the_wire_in_chunks) {
   }
 }
 
+TEST(Table, a_lazy_one_holds_all_but_the_blobs) {
+  auto records = some_records(3000, 300, 1);
+  Table::Facts facts = some_facts();
+  EXPECT_FALSE(Table::build(records, facts)->lazy());
+  facts.lazy = true;
+  const auto built = Table::build(records, facts);
+  const auto received = Table::from_wire(pieces_of(*built), 3000);
+  ASSERT_NE(received, nullptr);
+  EXPECT_TRUE(received->lazy());
+  for (Record& record : records) record.blob = {};
+  expect_holds(*received, records);
+  EXPECT_EQ(received->total_bytes(), Table::build(records, some_facts())->total_bytes());
+  ask_everything(*received);
+}
+
 TEST(Table, a_blob_that_lies_across_chunks_is_whole) {
   auto records = some_records(3, 0, 1);
   std::string blob(kMaxBlobBytes, 'x');
@@ -189,7 +204,9 @@ TEST(Table, what_can_not_be_a_table_for_so_many_ranks_is_refused) {
   EXPECT_FALSE(with(12, 6)) << "more positions than ranks";
   EXPECT_FALSE(with(16, 0)) << "no hosts";
   EXPECT_FALSE(with(16, 3)) << "more hosts than positions";
-  EXPECT_FALSE(with(48, 1)) << "zeros";
+  EXPECT_TRUE(with(48, 1)) << "lazy";
+  EXPECT_FALSE(with(48, 2)) << "flags";
+  EXPECT_FALSE(with(49, 1)) << "zeros";
   EXPECT_FALSE(with(60, 1)) << "zeros";
 }
 

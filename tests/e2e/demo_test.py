@@ -10,7 +10,7 @@ import jobs
 
 FIELDS = ["ranks", "hosts", "depth", "ok", "cold_start_ms", "start_ms", "broadcast_ms", "allgather_ms", "barrier_ms",
           "send_recv_ms", "recv_any_ms", "store_put_get_ms", "store_add_ms", "connect_ms", "round_trip_routed_ms", "round_trip_direct_ms", "max_tree_links", "max_local_links"]
-OPERATIONS = ["start, cold", "start, second job", "broadcast", "allgather", "gather", "scatter", "reduce", "allreduce",
+OPERATIONS = ["start, cold", "start, second job", "peer_blob of all", "broadcast", "allgather", "gather", "scatter", "reduce", "allreduce",
               "alltoall", "reduce_scatter", "scan", "barrier", "send/recv, ring", "send/recv, far pairs", "sendrecv, ring", "recv_any, all to one",
               "split, allgather", "barrier, half of all", "store put/get", "store add", "round trip, routed", "connect", "round trip, direct"]
 
@@ -57,6 +57,11 @@ class Demo(unittest.TestCase):
     def test_it_runs_over_tcp_alone(self):
         report = self.report(run(jobs.BANYAN, "run", "-n", 8, "--", jobs.DEMO, "--json", BANYAN_TRANSPORT="tcp"))
         self.assertEqual((report["ranks"], report["max_local_links"]), (8, 0))
+
+    def test_it_runs_with_a_lazy_table(self):
+        for shape in ((), ("--ranks-per-host", 2)):
+            with self.subTest(shape=shape):
+                self.report(run(jobs.BANYAN, "run", "-n", 8, *shape, "--", jobs.DEMO, "--json", BANYAN_TABLE="lazy"))
 
     def test_without_json_it_prints_a_row_for_each_operation(self):
         done = run(jobs.BANYAN, "run", "-n", 4, "--", jobs.DEMO)

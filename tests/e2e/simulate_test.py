@@ -68,6 +68,11 @@ class Simulate(unittest.TestCase):
         self.assertIsNone(never["formed_ms"])
         self.assertGreater(never["kept_out"], 0)
 
+    def test_a_lazy_table_leaves_the_blobs_where_they_are(self):
+        eager, lazy = (simulate("-n", 2048, "--blob-bytes", 1024, "--table", table) for table in ("eager", "lazy"))
+        self.assertLess(lazy["formed_ms"], eager["formed_ms"])
+        self.assertLess(lazy["bytes_total"], eager["bytes_total"])
+
     def test_what_makes_no_sense_is_refused_by_name(self):
         for arguments, words in ((("-n", 0), "--ranks must be 1 to"),
                                  (("-n", 8, "--fan-out", "wide"), "--fan-out must be auto or 2 to"),
@@ -77,6 +82,8 @@ class Simulate(unittest.TestCase):
                                  (("-n", 8, "--one-machine"), "--one-machine needs --cores-per-host"),
                                  (("-n", 8, "--spine-latency-us", 9), "need --hosts-per-rack"),
                                  (("-n", 8, "--join", "later"), "--join must be rendezvous or computed"),
+                                 (("-n", 8, "--table", "later"), "--table must be eager or lazy"),
+                                 (("-n", 8, "--scheme", "star-ring", "--table", "lazy"), "are for --scheme banyan alone"),
                                  (("-n", 8, "--scheme", "ring"), "--scheme must be one of banyan, star-ring"),
                                  (("-n", 8, "--latency-us", -1), "--latency-us must be 0 to"),
                                  (("-n", 8, "--blob-bytes", 40_000), "--blob-bytes must be 0 to 32768"),

@@ -41,7 +41,8 @@ void mend(std::vector<std::byte>& bytes, bool many) {
   patch(bytes, 8, kMinFanOut + number(bytes, 8) % 7);
   patch(bytes, 12, std::max(world_size, 1u));
   patch(bytes, 16, 1);
-  std::fill(bytes.begin() + 48, bytes.begin() + 64, std::byte{0});
+  bytes[48] &= std::byte{1};
+  std::fill(bytes.begin() + 49, bytes.begin() + 64, std::byte{0});
 }
 
 std::vector<Payload> cut(const std::vector<std::byte>& bytes, bool in_chunks) {

@@ -43,6 +43,9 @@ struct CallText {
     return "connect(to rank " + std::to_string(raw(dial.peer)) + ")";
   }
   std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + "(" + call.key + ")"; }
+  std::string operator()(const node::FetchBlob& fetch) const {
+    return "blob(of rank " + std::to_string(raw(fetch.owner)) + ")";
+  }
   std::string operator()(const node::MakeCommunicator& make) const {
     return "group(" + std::to_string(make.ranks.size()) + " ranks)";
   }

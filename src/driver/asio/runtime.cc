@@ -167,6 +167,12 @@ std::shared_ptr<Operation> RankHandle::submit(node::Call call) {
   return operation;
 }
 
+std::shared_ptr<Operation> RankHandle::completed(Outcome outcome) const {
+  std::shared_ptr<Operation> operation = new_operation();
+  operation->complete(std::move(outcome));
+  return operation;
+}
+
 void RankHandle::close() {
   if (forked()) return;
   runtime_->process_->loop.post_or_run([runner = runner_] { runner->close(); });

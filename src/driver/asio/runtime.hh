@@ -42,6 +42,8 @@ class RankHandle {
   // Makes a call; its id is filled in. After the rank has formed. The outcome is a payload or payloads
   // (node::Completion). Calls of one thread reach the engine in order.
   std::shared_ptr<Operation> submit(node::Call call);
+  // An operation that is done already, for what needs no engine.
+  std::shared_ptr<Operation> completed(Outcome outcome) const;
 
   // Ends the rank here and now: what was handed to its links still leaves, pending operations end with
   // FailureCode::closed. To take leave of the others first, submit node::Close and wait for it. Does not block.

@@ -1,21 +1,19 @@
-// Stands beside the operation that start() began: says how it ended to log and launcher, then calls whoever asked.
+// Stands beside an operation: does what the library has to do when it is done, then calls whoever asked for that.
 #pragma once
 
 #include <functional>
 #include <mutex>
 #include <utility>
 
-#include "api/log.hh"
-#include "api/progress.hh"
-#include "base/time.hh"
 #include "driver/asio/operation.hh"
 
 namespace banyan::api {
 
-class StartWatch {
+class Watch {
  public:
-  // `progress` only speaks at rank 0.
-  StartWatch(Log log, Progress progress, Time began) : log_(std::move(log)), progress_(progress), began_(began) {}
+  // `before`: is called with the outcome, before whoever asked.
+  using Before = std::function<void(const driver::Outcome& outcome)>;
+  explicit Watch(Before before) : before_(std::move(before)) {}
 
   // The operation's callback, once.
   void on_done(const driver::Outcome& outcome);
@@ -23,9 +21,7 @@ class StartWatch {
   void then(std::function<void()> callback);
 
  private:
-  const Log log_;
-  const Progress progress_;
-  const Time began_;
+  const Before before_;
   std::mutex mutex_;
   bool done_ = false;
   std::function<void()> callback_;
