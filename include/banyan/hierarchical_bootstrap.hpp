@@ -596,7 +596,7 @@ class HierarchicalBootstrap {
   // ---- A store of keys and values -----------------------------------------------------------------------------------
   // Small things by name, for all ranks of the job, in communicators too. Each key is kept by one of them, which
   // follows from the key, so that no rank serves all others; it may be this one. What a rank keeps ends with its
-  // close(): where others still need it, meet in a barrier() before. A key has 1 byte to 1 KiB, a value at most 64 KiB
+  // close(): where others still need it, meet in a barrier() before. A key has 1 byte to 1 KiB, a value at most 14 KiB
   // (ErrorCode::too_large), and what one rank keeps Options::store_bytes (too_large, naming the keeper). An error names
   // the key, its keeper and the host.
   //

@@ -27,6 +27,8 @@ enum class Canary : std::uint8_t {
   enclosure_forgotten,     // the last rank of a host is not given what the others share
   exchange_misplaced,      // an alltoall takes all parts for those of the last rank
   scan_round_skipped,      // a scan leaves out every other round
+  segments_swapped,        // a long stream's segments are put together in another order than they were cut
+  ring_block_kept,         // what came round a ring of hosts is not passed on
   blob_mistaken,           // whoever wants a blob is given another one that has been asked for already
 };
 

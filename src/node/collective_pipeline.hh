@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/canary.hh"
 #include "base/limits.hh"
 #include "node/collective_hosts.hh"
 #include "node/collective_peers.hh"
@@ -89,7 +90,7 @@ class DownStream {
   template <typename Visit>
   void take(Visit visit) {
     for (; taken_ < pipeline_.segments() && taken_ / Pipeline::kTrees < here_[taken_ % Pipeline::kTrees]; ++taken_)
-      visit(segments_[taken_]);
+      visit(segments_[canary(Canary::segments_swapped) && taken_ > 1 ? taken_ - 1 : taken_]);
   }
   // All is here, and those below have what is theirs.
   bool finished() const;
