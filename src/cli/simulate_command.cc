@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "api/parse.hh"
 #include "base/limits.hh"
 #include "cli/error.hh"
 #include "cli/simulate_faults.hh"
@@ -60,6 +61,12 @@ std::uint32_t fan_out_of(const SimulateOptions& options) {
   return value;
 }
 
+std::uint64_t payload_bytes_of(const std::string& text) {
+  const auto bytes = api::parse_bytes(text);
+  if (bytes && *bytes > 0 && *bytes <= kMaxMessageBytes) return *bytes;
+  throw Error(kExitBadInput, fmt::format("--payload-bytes must be 1 to 4 GiB, such as 1048576 or 64M, not '{}'", text));
+}
+
 sim::JobOptions job_of(const SimulateOptions& options) {
   if (options.ranks) check_range<std::uint32_t>("--ranks", *options.ranks, 1, kMaxWorldSize);
   check_range<std::uint32_t>("--ranks-per-host", options.ranks_per_host, 1, kMaxWorldSize);
@@ -83,6 +90,7 @@ sim::JobOptions job_of(const SimulateOptions& options) {
     job.listed_hosts = options.rendezvous;
   }
   job.blob_bytes = options.blob_bytes;
+  if (!options.payload_bytes.empty()) job.payload_bytes = payload_bytes_of(options.payload_bytes);
   job.lazy_table = options.table == "lazy";
   job.arrival = microseconds_of("--arrival-ms", options.arrival_ms * 1e3);
   return job;
@@ -147,6 +155,7 @@ void print_json(const sim::JobOptions& job, const sim::Measurement& found, const
                                     {"barrier_ms", found.barrier_ms},
                                     {"allgather_ms", found.allgather_ms},
                                     {"broadcast_ms", found.broadcast_ms},
+                                    {"allreduce_ms", found.allreduce_ms},
                                     {"send_recv_ms", found.send_recv_ms},
                                     {"links_total", found.links_total},
                                     {"connections_total", found.connections_total},
@@ -176,6 +185,7 @@ void print_table(const sim::JobOptions& job, const sim::Measurement& found, cons
   row("barrier", found.barrier_ms);
   row("allgather", found.allgather_ms);
   row("broadcast", found.broadcast_ms);
+  if (job.payload_bytes > 0) row("allreduce", found.allreduce_ms);
   row("send and recv", found.send_recv_ms);
   fmt::print("\nlinks at one rank: at most {} in the tree, {} on its host; at the root {} in all\n",
              found.tree_links_max, found.local_links_max, found.root_links);
@@ -341,6 +351,11 @@ CLI::App* add_simulate_command(CLI::App& application, SimulateOptions& options) 
       ->type_name("B")
       ->capture_default_str();
   simulate
+      ->add_option(
+          "--payload-bytes", options.payload_bytes,
+          "What each rank gives to allgather, broadcast and allreduce, e.g. 64M; else --blob-bytes, and no allreduce")
+      ->type_name("B");
+  simulate
       ->add_option("--table", options.table, "Whether all ranks are given all blobs, or ask for those that they want")
       ->type_name("eager|lazy")
       ->capture_default_str();
@@ -377,8 +392,10 @@ int simulate_command(const SimulateOptions& options) {
     if (!options.trace_file.empty()) throw Error(kExitBadInput, "--trace shows --scheme banyan alone");
     const SimulateOptions defaults;
     if (options.fan_out != defaults.fan_out || options.join != defaults.join ||
-        options.rendezvous != defaults.rendezvous || options.table != defaults.table) {
-      throw Error(kExitBadInput, "--fan-out, --join, --rendezvous and --table are for --scheme banyan alone");
+        options.rendezvous != defaults.rendezvous || options.table != defaults.table ||
+        !options.payload_bytes.empty()) {
+      throw Error(kExitBadInput,
+                  "--fan-out, --join, --rendezvous, --table and --payload-bytes are for --scheme banyan alone");
     }
     const auto found = sim::measure(scheme->star_ring, job, cluster, options.seed);
     print_star_ring(options, job, found, facts());

@@ -30,6 +30,7 @@ struct SimulateOptions {
   std::uint32_t accept_queue = 4096;
   double arrival_ms = 0;
   std::uint32_t blob_bytes = 128;
+  std::string payload_bytes;
   std::string table = "eager";  // or "lazy"
   std::uint64_t seed = 1;
   std::string costs_file;

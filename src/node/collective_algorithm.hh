@@ -46,12 +46,12 @@ class CollectiveAlgorithm {
   virtual void on_segment(StreamChannel /*channel*/, Rank /*from*/, Payload /*segment*/) {}
   virtual void on_segment_sent(StreamChannel /*channel*/, Rank /*to*/) {}
   void on_exchange_failed(Failure failure);
-  // Whether it exchanges bytes between pairs at all.
-  virtual bool uses_messages() const { return false; }
   // Whether it moves a long stream between hosts. One such operation at a time does so, in their order: begin() says
   // that it is this one's turn.
   virtual bool is_bulk() const { return false; }
   virtual void begin() {}
+  // Whether it exchanges bytes between pairs, or may come to.
+  virtual bool uses_messages() const { return is_bulk(); }
   // Bytes from a neighbour. False: they break the protocol.
   virtual bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) = 0;
   // This rank has been given what it asked for, and has nothing left to do for the others (but votes, and passing on
@@ -71,6 +71,8 @@ class CollectiveAlgorithm {
   // kNoLink: `target` has left, or is this rank.
   LinkId hop_to(Rank target) const { return target == self() ? kNoLink : topology().next_hop(target); }
   bool has_go() const { return has_go_; }
+  // How long it is shows only with `go`.
+  bool may_be_bulk() const { return !has_go_ && topology().leads(self()) && topology().hosts() > 1; }
   // `from` has sent bytes that can't belong to this call.
   Failure unfit(Rank from, std::uint64_t bytes, std::uint64_t due) const;
 

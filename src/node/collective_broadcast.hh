@@ -26,7 +26,7 @@ class BroadcastAlgorithm : public CollectiveAlgorithm {
   void on_total(std::uint64_t bytes) override;
   void on_go() override;
   bool is_bulk() const override { return hosts_.has_value(); }
-  bool uses_messages() const override { return is_bulk(); }
+  bool uses_messages() const override { return is_bulk() || may_be_bulk(); }
   void begin() override;
   void on_segment(StreamChannel channel, Rank from, Payload segment) override;
   void on_segment_sent(StreamChannel channel, Rank to) override;

@@ -89,14 +89,25 @@ void GatherAlgorithm::flush(LinkId feeder) {
 }
 
 void GatherAlgorithm::on_segment(StreamChannel /*channel*/, Rank from, Payload block) {
-  ring_->on_block(block);
-  if (awaited_ == 0) return take_block(from, block);
-  early_.emplace_back(from, std::move(block));
+  // All together have what the votes have said.
+  block_bytes_ += block.size();
+  if ((done_ && !block.empty()) || block_bytes_ > most_in_block()) {
+    failure_ = unfit(from, block_bytes_, most_in_block());
+    return;
+  }
+  if (awaited_ == 0) {
+    take_block(from, block);
+  } else {
+    early_.emplace_back(from, block);
+  }
+  // What is wrong goes no further.
+  if (!failure_) ring_->on_block(block);
 }
 
 void GatherAlgorithm::take_block(Rank from, const Payload& block) {
-  const bool is_last = ++taken_ + 1 == topology().hosts();
-  if (!accept_entries(block) || (is_last && !collector_->complete())) failure_ = unfit(from, block.size(), total_);
+  const bool is_last = ++taken_ + 1 == links_.hosts().count();
+  if ((done_ && !block.empty()) || !accept_entries(block) || (is_last && !collector_->complete()))
+    failure_ = unfit(from, block.size(), total_);
   if (!failure_) finish_if_complete();
 }
 

@@ -26,7 +26,7 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   void on_total(std::uint64_t bytes) override;
   void on_go() override;
   bool is_bulk() const override { return ring_.has_value(); }
-  bool uses_messages() const override { return is_bulk(); }
+  bool uses_messages() const override { return is_bulk() || (for_everyone() && may_be_bulk()); }
   void begin() override { ring_->begin(); }
   void on_segment(StreamChannel channel, Rank from, Payload block) override;
   void on_segment_sent(StreamChannel, Rank) override { ring_->on_sent(); }
@@ -61,6 +61,7 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   std::optional<HostRing> ring_;
   std::vector<std::pair<Rank, Payload>> early_;  // other hosts' blocks that came before this host's was whole
   std::uint32_t taken_ = 0;                      // other hosts' blocks
+  std::uint64_t block_bytes_ = 0;                // of those that have come
   std::uint64_t total_ = 0;                      // bytes of all ranks
   std::uint32_t awaited_ = 0;                    // other ranks of this host whose bytes wait for `go`
   IncomingStream result_stream_;

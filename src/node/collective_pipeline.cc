@@ -41,7 +41,7 @@ Pipeline::Pipeline(const Hosts& hosts, Rank self, Rank end, std::uint64_t bytes)
 // --- down ----------------------------------------------------------------------------------------------------------
 
 DownStream::DownStream(const Pipeline& pipeline, CollectivePeers& peers, Sequence operation)
-    : pipeline_(pipeline), peers_(peers), operation_(operation), own_(pipeline), segments_(pipeline.segments()) {
+    : pipeline_(pipeline), peers_(peers), operation_(operation), own_(pipeline) {
   for (unsigned tree = 0; tree < Pipeline::kTrees; ++tree) {
     for (const Rank child : pipeline.children(tree)) children_[tree].push_back({child});
   }
@@ -54,16 +54,15 @@ void DownStream::begin() {
 
 void DownStream::feed(const Payload& bytes) {
   own_.add(bytes, [this](std::uint64_t number, const Payload& segment) {
-    segments_[number] = segment;
-    ++here_[number % Pipeline::kTrees];
+    here_[number % Pipeline::kTrees].push_back(segment);
     go_on(number % Pipeline::kTrees);
   });
 }
 
 bool DownStream::on_segment(unsigned tree, Payload segment) {
-  const std::uint64_t number = here_[tree]++ * Pipeline::kTrees + tree;
+  const std::uint64_t number = here_[tree].size() * Pipeline::kTrees + tree;
   if (segment.size() != pipeline_.bytes_of(number)) return false;
-  segments_[number] = std::move(segment);
+  here_[tree].push_back(std::move(segment));
   go_on(tree);
   return true;
 }
@@ -78,12 +77,12 @@ void DownStream::go_on(unsigned tree) {
   const StreamChannel channel = tree == 0 ? StreamChannel::down_even : StreamChannel::down_odd;
   std::uint64_t& asked = asked_[tree];
   if (const auto parent = pipeline_.parent(tree)) {
-    for (; asked < std::min(pipeline_.segments_of(tree), here_[tree] + Pipeline::kWindow); ++asked)
+    for (; asked < std::min(pipeline_.segments_of(tree), here_[tree].size() + Pipeline::kWindow); ++asked)
       peers_.receive(operation_, *parent, pipeline_.bytes_of(asked * Pipeline::kTrees + tree), channel);
   }
   for (Child& child : children_[tree]) {
-    for (; child.sent < here_[tree] && child.sent - child.accepted < Pipeline::kWindow; ++child.sent)
-      peers_.send(operation_, child.rank, segments_[child.sent * Pipeline::kTrees + tree], channel);
+    for (; child.sent < here_[tree].size() && child.sent - child.accepted < Pipeline::kWindow; ++child.sent)
+      peers_.send(operation_, child.rank, here_[tree][child.sent], channel);
   }
 }
 
@@ -191,7 +190,7 @@ bool UpStream::finished() const {
     if (way.done < pipeline_.segments_of(tree)) return false;
     if (pipeline_.parent(tree) && way.accepted < way.done) return false;
   }
-  return pipeline_.is_apex() ? taken_ == pipeline_.segments() : true;
+  return !pipeline_.is_apex() || taken_ == pipeline_.segments();
 }
 
 }  // namespace banyan::node

@@ -89,8 +89,12 @@ class DownStream {
   // Calls visit(bytes) for what is here in order since the last call, a segment at a time.
   template <typename Visit>
   void take(Visit visit) {
-    for (; taken_ < pipeline_.segments() && taken_ / Pipeline::kTrees < here_[taken_ % Pipeline::kTrees]; ++taken_)
-      visit(segments_[canary(Canary::segments_swapped) && taken_ > 1 ? taken_ - 1 : taken_]);
+    for (; taken_ < pipeline_.segments(); ++taken_) {
+      const std::vector<Payload>& of_tree = here_[taken_ % Pipeline::kTrees];
+      const std::uint64_t place = taken_ / Pipeline::kTrees;
+      if (place >= of_tree.size()) return;
+      visit(of_tree[canary(Canary::segments_swapped) ? 0 : place]);
+    }
   }
   // All is here, and those below have what is theirs.
   bool finished() const;
@@ -108,9 +112,8 @@ class DownStream {
   Sequence operation_;
   Segmenter own_;
   bool begun_ = false;
-  std::vector<Payload> segments_;
-  std::array<std::uint64_t, Pipeline::kTrees> here_{};   // segments of each tree, without a gap
-  std::array<std::uint64_t, Pipeline::kTrees> asked_{};  // of the parent
+  std::array<std::vector<Payload>, Pipeline::kTrees> here_;  // segments of each tree, without a gap
+  std::array<std::uint64_t, Pipeline::kTrees> asked_{};      // of the parent
   std::array<std::vector<Child>, Pipeline::kTrees> children_;
   std::uint64_t taken_ = 0;
 };

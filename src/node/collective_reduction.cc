@@ -151,6 +151,12 @@ PipelinedReductionAlgorithm::PipelinedReductionAlgorithm(CollectiveLinks& links,
       down_(pipeline_, peers, head.sequence),
       to_host_(links, head_, kNoLink) {}
 
+bool PipelinedReductionAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
+  if (!ReductionAlgorithm::on_data(from, head, tail)) return false;
+  go_on();
+  return true;
+}
+
 void PipelinedReductionAlgorithm::begin() {
   up_.begin();
   if (for_everyone()) down_.begin();
@@ -181,8 +187,12 @@ void PipelinedReductionAlgorithm::on_segment_sent(StreamChannel channel, Rank to
 }
 
 void PipelinedReductionAlgorithm::go_on() {
-  set_limit(up_.feed_limit() / kChunkBytes);
-  advance();
+  // What is passed up may go on at once, and make room for more.
+  for (std::uint64_t limit = 0; limit < up_.feed_limit();) {
+    limit = up_.feed_limit();
+    set_limit(limit / kChunkBytes);
+    advance();
+  }
   up_.take([this](const Payload& segment) {
     if (for_everyone()) {
       down_.feed(segment);

@@ -82,8 +82,8 @@ class PipelinedReductionAlgorithm : public ReductionAlgorithm {
   PipelinedReductionAlgorithm(CollectiveLinks& links, CollectivePeers& peers, const wire::Collective& head);
   bool deferred() const override { return true; }
   bool on_credit(std::uint64_t) override { return false; }
+  bool on_data(LinkId from, const wire::Collective& head, const Payload& tail) override;
   bool is_bulk() const override { return true; }
-  bool uses_messages() const override { return true; }
   void begin() override;
   void on_segment(StreamChannel channel, Rank from, Payload segment) override;
   void on_segment_sent(StreamChannel channel, Rank to) override;

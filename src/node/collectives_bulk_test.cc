@@ -206,6 +206,65 @@ TEST(LongStreams, a_rank_that_closes_stays_until_those_behind_it_have_their_byte
   }
 }
 
+TEST(LongStreams, reductions_end_when_a_rank_of_the_apex_s_host_comes_last) {
+  CollectivesJob job({.world_size = 12, .ranks_per_host = 2, .fan_out = 5}, 3);
+  const Rank apex{0};
+  const Neighbour& local = job.tree.topology(apex).children().front();
+  ASSERT_FALSE(local.leads());
+  for (std::uint32_t rank = 0; rank < 12; ++rank) {
+    job.call(Rank{rank}, reduce(apex, Reduction::sum, ElementType::uint32, pattern(rank, kLong)));
+    job.call(Rank{rank}, allreduce(Reduction::sum, ElementType::uint32, pattern(rank, kLong)));
+  }
+  while (job.tree.queued_bytes(local.rank, apex) < kChunkBytes && job.run(1) > 0) continue;
+  job.tree.pause(local.rank, apex);
+  job.run();
+  EXPECT_EQ(job.done(apex, CallId{0}), nullptr);
+  job.tree.resume(local.rank, apex);
+  job.run();
+  for (const CallId id : {CallId{0}, CallId{1}}) EXPECT_NE(job.result<Payload>(apex, id), nullptr);
+}
+
+void leave(CollectivesJob& job, Rank leaver) {
+  const Rank above = job.tree.topology(leaver).parent().rank;
+  const LinkId link = job.tree.link(above, leaver);
+  job.tree.topology(above).remove_child(link);
+  job.at(above).on_child_left(link);
+  job.operations(above).messages().on_child_left(link);
+  job.operations(above).settle(job.now);
+}
+
+TEST(LongStreams, a_leader_that_had_called_and_left_before_all_had_is_named) {
+  for (const std::uint32_t missing : {0u, 2u}) {
+    CollectivesJob job({.world_size = 3, .fan_out = 2}, 1);
+    for (std::uint32_t rank = 0; rank < 3; ++rank) {
+      if (rank != missing) job.call(Rank{rank}, broadcast(Rank{0}, rank == 0 ? pattern(1, kLong) : Payload{}));
+    }
+    job.run();
+    leave(job, Rank{1});
+    job.call(Rank{missing}, broadcast(Rank{0}, missing == 0 ? pattern(1, kLong) : Payload{}));
+    job.run_for(3s);
+    const Failure* failure = job.failure(Rank{2}, CallId{0});
+    ASSERT_NE(failure, nullptr);
+    EXPECT_EQ(failure->code, FailureCode::rank_left);
+    EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+    for (const std::uint32_t rank : {0u, 2u}) EXPECT_EQ(job.at(Rank{rank}).operations_kept(), 0u);
+  }
+}
+
+TEST(LongStreams, a_leader_that_closes_after_its_call_and_stays_for_those_below_it_does_its_part) {
+  CollectivesJob job({.world_size = 7, .fan_out = 2}, 1);
+  Rank relay{};
+  for (std::uint32_t rank = 1; rank < 7; ++rank) {
+    if (!job.tree.topology(Rank{rank}).children().empty()) relay = Rank{rank};
+  }
+  for (std::uint32_t rank = 1; rank < 7; ++rank) job.call(Rank{rank}, broadcast(Rank{0}));
+  job.run();
+  job.operations(relay).close(job.now, {FailureCode::closed, Phase::closing, {}, {}, "closed"});
+  job.call(Rank{0}, broadcast(Rank{0}, pattern(1, kLong)));
+  job.run_for(3s);
+  for (std::uint32_t rank = 0; rank < 7; ++rank) EXPECT_NE(job.result<Payload>(Rank{rank}, CallId{0}), nullptr) << rank;
+}
+
 TEST(LongStreams, go_over_the_tree_where_that_is_cheaper) {
   using enum CollectiveKind;
   for (const CollectiveKind kind : {broadcast, reduce, allreduce, allgather}) {

@@ -77,8 +77,8 @@ std::optional<Failure> Communicator::misuse_of(const Collective& collective) con
 void Communicator::fail_all(const Failure& failure) {
   closed_ = failure;
   for (auto& [index, operation] : operations_) fail(operation, index, failure);
+  peers_.forget_from(Sequence{operations_.empty() ? called_ : operations_.begin()->first});
   operations_.clear();
-  peers_.forget_from(Sequence{0});
 }
 
 void Communicator::end_calls(const Failure& failure) {
@@ -95,7 +95,8 @@ void Communicator::on_message(MessageDone done) {
   if (!exchange) return;
   const Index index = raw(exchange->operation);
   Operation* operation = find(index);
-  if (operation == nullptr || !operation->algorithm) return;
+  // One that has failed here waits for the root's word: what still comes for it would not fit.
+  if (operation == nullptr || !operation->algorithm || operation->algorithm->failure()) return;
   CollectiveAlgorithm& algorithm = *operation->algorithm;
   if (auto* failure = std::get_if<Failure>(&done.result)) {
     algorithm.on_exchange_failed(std::move(*failure));
@@ -200,7 +201,13 @@ void Communicator::announce_as_root(Index index, Operation& operation, bool defe
 
 void Communicator::on_all_called(Index index, Operation& operation) {
   operation.algorithm->on_go();
-  if (operation.algorithm->is_bulk()) bulk_.insert(index);
+  if (!operation.algorithm->is_bulk()) return;
+  bulk_.insert(index);
+  // Every host has its part in it, also one whose ranks had all called and then left.
+  for (std::size_t child = links_.host_children(); child < links_.child_count(); ++child) {
+    if (links_.has_left(child))
+      remember_left({index, topology_.job_rank(topology_.children()[child].rank), "left before its part in "});
+  }
 }
 
 void Communicator::begin_next_bulk() {
@@ -236,10 +243,11 @@ bool Communicator::start_next() {
   Collective collective = *std::exchange(operation->waiting, std::nullopt);
   const bool broadcasts =
       collective.call.kind == wire::CollectiveKind::broadcast && collective.call.root == topology_.self();
-  if (broadcasts || wire::gathers_for_all(collective.call.kind)) add_bytes(*operation, collective.contribution.size());
   // A call that contradicts the others' has lost; it counts as called all the same.
-  if (operation->algorithm && operation->signature == collective.call)
-    operation->algorithm->start(std::move(collective));
+  const bool agrees = operation->signature == collective.call;
+  if (agrees && (broadcasts || wire::gathers_for_all(collective.call.kind)))
+    add_bytes(*operation, collective.contribution.size());
+  if (agrees && operation->algorithm) operation->algorithm->start(std::move(collective));
   settle(index);
   return true;
 }
@@ -250,6 +258,9 @@ void Communicator::settle(Index index) {
   if (operation == nullptr) return;
   if (operation->algorithm && operation->algorithm->failure()) {
     contest(index, *operation, Failure(*operation->algorithm->failure()));
+    // At the root that may have ended it.
+    operation = find(index);
+    if (operation == nullptr) return;
   }
   if (operation->algorithm && operation->algorithm->proves_all_called()) {
     retire(index + 1);

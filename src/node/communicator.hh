@@ -141,6 +141,7 @@ class Communicator {
   // Failures; communicator_failures.cc.
   void contest(Index index, Operation& operation, const Failure& failure);
   void note_left(const Left& left);
+  void remember_left(const Left& left);
   void report_left();
   std::map<Index, Operation>::const_iterator first_owed() const;
   // `feeder`: the link that the news came by, if it did.

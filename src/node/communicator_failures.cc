@@ -49,11 +49,14 @@ void Communicator::call_no_more() {
 }
 
 void Communicator::note_left(const Left& left) {
-  if (!left_ || left.first_missing < left_->first_missing) {
-    left_ = left;
-    left_reported_ = false;
-  }
+  remember_left(left);
   progress(left.first_missing);
+}
+
+void Communicator::remember_left(const Left& left) {
+  if (left_ && left.first_missing >= left_->first_missing) return;
+  left_ = left;
+  left_reported_ = false;
 }
 
 // Whoever left matters only if there is an operation that lacks it: mostly all ranks are done by then.

@@ -52,13 +52,18 @@ bool Communicator::on_vote(Time now, std::size_t child, const wire::Collective& 
   const bool well_formed =
       tail.empty() && head.call.valid(topology_.world_size()) && raw(head.caller) < topology_.world_size();
   if (!well_formed || index != child_voted_[child]) return false;
+  // Of a broadcast only its source has bytes.
+  const bool brings = head.call.kind == wire::CollectiveKind::broadcast && head.total > 0;
+  if (brings &&
+      (head.call.root == topology_.self() || topology_.next_hop(head.call.root) != topology_.children()[child].link))
+    return false;
   ++child_voted_[child];
   Operation& operation = obtain(now, index);
   ++operation.child_votes;
   operation.deferred = operation.deferred || head.deferred;
-  add_bytes(operation, head.total);
   operation.roll_call.answers.erase(child);
   const bool agreed = agree(index, operation, head.call, head.caller);
+  if (agreed) add_bytes(operation, head.total);
   if (agreed && operation.algorithm) operation.algorithm->on_vote(child, head.deferred);
   progress(index);
   return true;
@@ -90,6 +95,8 @@ bool Communicator::on_data(Time now, LinkId from, const wire::Collective& head, 
   const Index index = raw(head.sequence);
   if (!head.call.valid(topology_.world_size()) || raw(head.caller) >= topology_.world_size()) return false;
   if (!operations_.contains(index) && !is_unknown(index)) {
+    // Its sender has yet to hear that it has failed.
+    if (failed_.contains(index)) return true;
     // Over for this rank. Until all are known to have called, it may be the bytes of a call that contradicts: the votes
     // will tell.
     return pass_on(links_, from, head, tail) || index >= retired_;

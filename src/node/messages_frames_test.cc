@@ -395,5 +395,29 @@ TEST_F(MessageFrames, a_receive_from_any_rank_takes_no_message_before_which_anot
   EXPECT_EQ(cluster_.bytes(R(1), third), "later");
 }
 
+TEST_F(MessageFrames, no_bytes_are_asked_for_of_a_message_that_is_longer_than_its_receive_takes) {
+  constexpr std::uint64_t kMost = 1'000'000;
+  for (std::uint64_t id = 1; id <= 2; ++id) rank().receive(cluster_.now(), CallId{id}, {R(2), 0, kMost}, kNever);
+  EXPECT_TRUE(hand_in(first_frame(0, kMost)));
+  EXPECT_TRUE(hand_in(first_frame(1, kMaxMessageBytes)));
+  for (const wire::Grant& grant : sent<wire::Grant>()) EXPECT_EQ(grant.sequence, Sequence{0});
+}
+
+TEST_F(MessageFrames, a_request_that_is_too_long_is_not_remembered_and_others_wait_beside_the_pool) {
+  wire::Data request = first_frame(0, kEagerMessageBytes + 1, wire::kRequests);
+  request.ends.lane.space = wire::Space::store;
+  EXPECT_TRUE(hand_in(request, Payload::copy(std::string(kEagerMessageBytes + 1, 'x'))));
+  EXPECT_EQ(rank().inbound_flows(), 0u);
+  for (int i = 0; i < 7; ++i) cluster_.send(R(0), R(1), 3, Payload::copy(std::string(16'000, 'x')));
+  cluster_.run();
+  const std::uint64_t held = rank().unexpected_bytes();
+  EXPECT_GT(held + 10'000, small_limits().unexpected_bytes) << "there is no room";
+  request.total = 10'000;
+  EXPECT_TRUE(hand_in(request, Payload::copy(std::string(10'000, 'x'))));
+  rank().receive(cluster_.now(), CallId{1}, {kNoRank, wire::Tag{wire::kRequests, wire::Space::store}}, kNever);
+  EXPECT_EQ(cluster_.bytes(R(1), CallId{1}).size(), 10'000u);
+  EXPECT_EQ(rank().unexpected_bytes(), held);
+}
+
 }  // namespace
 }  // namespace banyan::node

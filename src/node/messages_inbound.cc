@@ -122,12 +122,10 @@ void InboundMessages::offer_to_any(Flow& flow, std::uint32_t tag) {
   if (waiting == any_.end() || at == flow.channels.end()) return;
   auto& [receives, messages, free] = at->second;
   auto receive = receives.begin();
-  for (Message& message : messages) {
+  for (const Message& message : messages) {
     if (waiting->second.empty() || !deliverable(flow, message)) break;
     const CallId oldest = waiting->second.front();
-    // Whose message it was when it was offered first keeps it.
-    const bool offered = std::exchange(message.offered, true);
-    if (receive != receives.end() && (offered || *receive < oldest)) {
+    if (receive != receives.end() && (message.offered || *receive < oldest)) {
       ++receive;
       continue;
     }
@@ -176,7 +174,7 @@ InboundMessages::Progress InboundMessages::progress(CallId id, Rank source, cons
 
 void InboundMessages::on_data(const wire::Data& head, const Payload& bytes, LinkId from) {
   // Whoever serves requests has one receive for all: nobody holds that up by a request that does not come to its end.
-  if (wire::is_request(head.full_tag()) && bytes.size() != head.total) return;
+  if (wire::is_request(head.full_tag()) && (bytes.size() != head.total || head.total > kEagerMessageBytes)) return;
   if (head.ends.lane.space == wire::Space::table && head.total > kMaxBlobBytes) return;
   if (discarded_.contains(head.ends.lane.communicator))
     return router_.send_by(from, wire::Accept{head.ends.reversed(), head.sequence, Sequence{0}});
@@ -278,7 +276,12 @@ void InboundMessages::announce(Flow& flow, const wire::Data& head, const Payload
 }
 
 void InboundMessages::keep(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from) {
-  Message message{.sequence = head.sequence, .arrival = ++last_arrival_, .total = head.total, .way = from, .bytes = {}};
+  Message message{.sequence = head.sequence,
+                  .arrival = ++last_arrival_,
+                  .total = head.total,
+                  .is_request = wire::is_request(head.full_tag()),
+                  .way = from,
+                  .bytes = {}};
   // Bytes that come unasked are of use only if they are the whole message.
   if (bytes.size() == head.total) {
     message.bytes = bytes;
@@ -291,11 +294,10 @@ void InboundMessages::keep(Flow& flow, const wire::Data& head, const Payload& by
 }
 
 template <typename Predicate>
-void InboundMessages::drop_discarded(const wire::Lane& lane, Predicate concerns) {
+void InboundMessages::drop_discarded(Predicate concerns) {
   for (auto& [name, flow] : flows_) {
-    if (name.lane != lane) continue;
     for (auto& [number, channel] : flow.channels) {
-      if (!concerns(number)) continue;
+      if (!concerns(flow.tag(number))) continue;
       for (Message& message : channel.messages) {
         release(message);
         if (!message.accepted) accept(flow, message);
@@ -303,31 +305,28 @@ void InboundMessages::drop_discarded(const wire::Lane& lane, Predicate concerns)
       channel.messages.clear();
       note_free(flow, number, channel);
     }
-    std::erase_if(flow.channels, [&](const auto& channel) { return concerns(channel.first); });
+    std::erase_if(flow.channels, [&](const auto& channel) { return concerns(flow.tag(channel.first)); });
   }
   refill();
 }
 
 void InboundMessages::discard(const wire::Tag& tag) {
   discarded_.add(tag);
-  drop_discarded(tag.lane, [&](std::uint32_t number) { return number == tag.number; });
+  drop_discarded([&](const wire::Tag& other) { return other == tag; });
 }
 
 void InboundMessages::discard_from(const wire::Tag& tag) {
   discarded_.add_from(tag);
-  drop_discarded(tag.lane, [&](std::uint32_t number) {
-    return discarded_.contains(wire::Tag{number, tag.lane.space, tag.lane.communicator});
-  });
+  drop_discarded([&](const wire::Tag& other) { return other.lane == tag.lane && discarded_.contains(other); });
 }
 
 void InboundMessages::forget(CommunicatorId communicator) {
-  const auto concerns = [communicator](const auto& flow) { return flow.first.lane.communicator == communicator; };
-  std::set<wire::Lane> lanes;
-  for (const auto& flow : flows_) {
-    if (concerns(flow)) lanes.insert(flow.first.lane);
+  for (const auto& [name, flow] : flows_) {
+    const bool concerned = name.lane.communicator == communicator;
+    if (concerned && router_.is_direct(router_.way_to(name.peer))) say_again_what_is_accepted(flow);
   }
-  for (const wire::Lane& lane : lanes) drop_discarded(lane, [](std::uint32_t) { return true; });
-  std::erase_if(flows_, concerns);
+  drop_discarded([communicator](const wire::Tag& tag) { return tag.lane.communicator == communicator; });
+  std::erase_if(flows_, [communicator](const auto& flow) { return flow.first.lane.communicator == communicator; });
   discarded_.add(communicator);
 }
 
@@ -358,7 +357,8 @@ void InboundMessages::settle(Flow& flow, std::uint32_t tag) {
   for (; message != channel.messages.end(); ++message, ++place) {
     if (message->accepted) continue;
     if (place < channel.receives.size()) {
-      want(flow, *message);
+      const auto receive = std::next(channel.receives.begin(), static_cast<std::ptrdiff_t>(place));
+      want(flow, *message, calls_.most_bytes(*receive));
     } else {
       shelve(flow, tag, *message);
     }
@@ -384,9 +384,10 @@ void InboundMessages::deliver(Flow& flow, Channel& channel) {
   }
 }
 
-void InboundMessages::want(Flow& flow, Message& message) {
-  message.wanted = true;
+void InboundMessages::want(Flow& flow, Message& message, std::uint64_t most_bytes) {
+  message.wanted = message.offered = true;
   release(message);
+  if (message.total > most_bytes) return;  // its receive fails when its turn comes
   if (!message.complete()) {
     grant(flow, message, window_);
   } else {
@@ -398,7 +399,8 @@ void InboundMessages::want(Flow& flow, Message& message) {
 void InboundMessages::shelve(Flow& flow, std::uint32_t tag, Message& message) {
   const bool given_up = message.wanted && !message.bytes.empty();
   message.wanted = false;
-  if (message.ticket != 0) return;
+  // Its receive comes again as soon as the one before it has been served: no pool of the application's is in the way.
+  if (message.is_request || message.ticket != 0) return;
   if (message.charge != 0) {
     if (message.complete()) {
       make_compact(message.bytes);
@@ -528,6 +530,7 @@ void InboundMessages::refuse_all(Flow& flow) {
 }
 
 bool InboundMessages::has_accepted(const wire::Data& head) const {
+  if (discarded_.contains(head.ends.lane.communicator)) return true;
   const auto at = flows_.find(flow_of_source(head.ends));
   if (at == flows_.end()) return false;
   const Flow& flow = at->second;
@@ -564,7 +567,7 @@ bool InboundMessages::consistent() const {
         charged += message.charge;
         waiting += message.ticket != 0 ? 1 : 0;
         arriving += message.accepted ? 0 : 1;
-        const bool kept = message.wanted || message.charge != 0 || message.bytes.empty();
+        const bool kept = message.wanted || message.is_request || message.charge != 0 || message.bytes.empty();
         if (!kept || message.granted < message.bytes.size() || message.granted > message.total) return false;
         if (message.accepted && (!message.complete() || message.charge == 0)) return false;
         const std::uint64_t held = message.small() ? message.total : message.bytes.size();

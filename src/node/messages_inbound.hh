@@ -102,11 +102,12 @@ class InboundMessages {
     Sequence sequence{};
     std::uint64_t arrival = 0;  // grows with each message that is announced here
     std::uint64_t total = 0;
+    bool is_request = false;    // whole, and kept so: at most kMaxMessagesInFlight of them, of a few KiB
     std::uint64_t granted = 0;  // the sender may send up to here; at least bytes.size()
     std::uint64_t charge = 0;   // of the pool
     UnexpectedPool::Ticket ticket = 0;
     bool wanted = false;   // a receive waits for it
-    bool offered = false;  // to receives from any rank
+    bool offered = false;  // a receive has had it, which keeps it from those that come from any rank
     bool accepted = false;
     LinkId way = kNoLink;  // by which it was announced, where grants and the acceptance go
     Payload bytes;         // the first part of the message, without a gap
@@ -145,9 +146,9 @@ class InboundMessages {
   }
   void announce(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
   void keep(Flow& flow, const wire::Data& head, const Payload& bytes, LinkId from);
-  // Accepts and drops what is here of the channels of a lane that `concerns` is true of.
+  // Accepts and drops what is here of the channels whose tags `concerns` is true of.
   template <typename Predicate>
-  void drop_discarded(const wire::Lane& lane, Predicate concerns);
+  void drop_discarded(Predicate concerns);
   void announce_again(const Flow& flow, Message& message, LinkId from);
   void ask_again(const Flow& flow, const Message& message);
   void say_again_what_is_accepted(const Flow& flow);
@@ -166,7 +167,8 @@ class InboundMessages {
   // After every change of a channel: completes what can be, and asks for, holds or gives back what else is there.
   void settle(Flow& flow, std::uint32_t tag);
   void deliver(Flow& flow, Channel& channel);
-  void want(Flow& flow, Message& message);
+  // `most_bytes`: that its receive takes.
+  void want(Flow& flow, Message& message, std::uint64_t most_bytes);
   void shelve(Flow& flow, std::uint32_t tag, Message& message);
   bool hold(Flow& flow, Message& message);
   void grant(const Flow& flow, Message& message, std::uint64_t window);

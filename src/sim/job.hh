@@ -17,6 +17,8 @@ struct JobOptions {
   std::uint32_t listed_hosts = 1;
   bool secret = true;
   std::uint32_t blob_bytes = 128;
+  // What each rank gives to a measured collective; 0: as many bytes as its blob has, and no allreduce is measured.
+  std::uint64_t payload_bytes = 0;
   // Blobs are not in the table.
   bool lazy_table = false;
   // From this size on the ranks of a host share what all are given.

@@ -38,6 +38,10 @@ class Run {
     result.allgather_ms = collective(wire::CollectiveKind::allgather, true, true);
     phase("broadcast");
     result.broadcast_ms = collective(wire::CollectiveKind::broadcast, true, false);
+    if (job_.payload_bytes > 0) {
+      phase("allreduce");
+      result.allreduce_ms = collective(wire::CollectiveKind::allreduce, true, true);
+    }
     phase("send and recv");
     result.send_recv_ms = pairs();
     count_links(result);
@@ -84,10 +88,16 @@ class Run {
   }
   double collective(wire::CollectiveKind kind, bool with_bytes, bool from_all) {
     const Time begin = cluster_.now();
-    const std::string bytes(job_.blob_bytes, 'x');
     wire::CallSignature call{.kind = kind};
     if (!from_all && with_bytes) call.root = kRootRank;
-    const Payload contribution = with_bytes ? Payload::copy(bytes) : Payload();
+    Payload contribution;
+    const std::uint64_t bytes = job_.payload_bytes > 0 ? job_.payload_bytes : job_.blob_bytes;
+    if (with_bytes) contribution = Payload(Slice::adopt(std::string(bytes, 'x')));
+    if (kind == wire::CollectiveKind::allreduce) {
+      call.reduction = wire::Reduction::sum;
+      call.element = wire::ElementType::uint8;
+      call.count = contribution.size();
+    }
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
       const Payload own = from_all || i == 0 ? contribution : Payload();
       cluster_.call(i, node::Collective{kWorld, call, own, {}}, kPatience);

@@ -27,6 +27,7 @@ struct Measurement {
   double barrier_ms = 0;
   double allgather_ms = 0;
   double broadcast_ms = 0;
+  double allreduce_ms = 0;  // with JobOptions::payload_bytes alone
   double send_recv_ms = 0;  // the slowest of kPairs
   std::uint64_t links_total = 0;
   std::uint64_t connections_total = 0;  // with those that only asked for a place

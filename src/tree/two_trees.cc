@@ -33,7 +33,7 @@ std::vector<std::uint32_t> TwoTrees::children(unsigned tree, std::uint32_t node)
   if (step == 0) return {};
   std::vector<std::uint32_t> children{this->node(tree, number - step)};
   // What is left of a subtree that is cut off at the right end has a lower node as its root.
-  while (step > 0 && step > nodes_ - number) step /= 2;
+  while (step > nodes_ - number) step /= 2;
   if (step > 0) children.push_back(this->node(tree, number + step));
   return children;
 }
