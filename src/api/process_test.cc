@@ -3,11 +3,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -110,6 +113,43 @@ TEST(SharedMemory, a_large_table_and_large_results_come_whole) {
     EXPECT_EQ(message, std::string(200'000, 'm'));
     EXPECT_EQ(sums, std::vector<std::int64_t>(50'000, 6));
     job.close();
+  });
+}
+
+// Whether the process has `address` from a memory file of Banyan's.
+bool lies_in_a_memory_file(const void* address) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t start = 0;
+    std::uintptr_t end = 0;
+    char dash = 0;
+    std::istringstream(line) >> std::hex >> start >> dash >> end;
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    if (start <= at && at < end) return line.find("/memfd:banyan") != std::string::npos;
+  }
+  return false;
+}
+
+TEST(SharedMemory, what_the_ranks_of_a_host_share_is_read_where_it_lies) {
+  constexpr int kRanks = 6;
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const Handle gathered = job.begin_allgather(std::string(40'000, static_cast<char>('A' + job.rank())));
+    const std::vector<std::int64_t> ones(50'000, 1);
+    const Handle sums = job.begin_allreduce(ones.data(), ones.size(), Reduction::sum);
+    gathered.wait();
+    sums.wait();
+    for (std::size_t i = 0; i < kRanks; ++i) {
+      const MessageView view = gathered.view(i);
+      EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(view.data()), view.size()),
+                std::string(40'000, static_cast<char>('A' + i)));
+    }
+    EXPECT_EQ(sums.elements<std::int64_t>(), std::vector<std::int64_t>(50'000, kRanks));
+    // Their leader has what it is made of, and so has rank 0 where another rank is their leader.
+    const bool in_place = lies_in_a_memory_file(gathered.view(0).data());
+    EXPECT_EQ(in_place, job.statistics().local_links == 1);
+    if (!in_place) return;
+    EXPECT_TRUE(lies_in_a_memory_file(sums.view().data()));
+    for (std::size_t i = 1; i < kRanks; ++i) EXPECT_EQ(gathered.view(i).data(), gathered.view(0).data() + i * 40'000);
   });
 }
 
