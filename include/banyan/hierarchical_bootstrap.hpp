@@ -271,6 +271,7 @@ class HierarchicalBootstrap {
   // ---- Collective operations on messages ----------------------------------------------------------------------------
 
   // `message` of `root` goes to all; elsewhere it is overwritten.
+  // At the root a handle of 1 MiB or more holds a descriptor, of the memory that the ranks of its host share.
   template <typename Message, typename = detail::IfMessage<Message>>
   void broadcast(int root, Message& message, Timeout timeout = {}) {
     const Handle done = run({Kind::broadcast, timeout, root, view_at(root, message)});

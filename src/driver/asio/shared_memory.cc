@@ -19,6 +19,8 @@ namespace {
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 constexpr std::size_t kHugePageBytes = 2 * 1024 * 1024;
+// From here on a copy is worth a descriptor.
+constexpr std::size_t kCopyToShareBytes = 1024 * 1024;
 
 // From Linux 5.14 and 6.1; where the C library does not know them yet, the kernel may.
 constexpr int kPopulateRead = 22;
@@ -58,6 +60,30 @@ std::shared_ptr<const Mapping> Mapping::make(int file, std::size_t bytes) {
   mapping->bytes_ = Bytes(static_cast<const std::byte*>(start), bytes);
   return mapping;
 }
+
+// What owns a slice that is all of a memory file of this process.
+class OwnFile {
+ public:
+  OwnFile(std::shared_ptr<const Mapping> mapping, std::shared_ptr<const MemoryFile> file)
+      : mapping_(std::move(mapping)), file_(std::move(file)) {}
+
+  // Tells such a slice from others, by its owner: it is what destroys it.
+  struct Delete {
+    void operator()(const OwnFile* file) const { delete file; }
+  };
+  // Null: `bytes` are something else.
+  static std::shared_ptr<const MemoryFile> of(const Payload& bytes) {
+    if (bytes.slice_count() != 1) return nullptr;
+    const Slice& slice = bytes.slice(0);
+    if (std::get_deleter<Delete>(slice.owner()) == nullptr) return nullptr;
+    const auto& own = *static_cast<const OwnFile*>(slice.owner().get());
+    return slice.size() == own.mapping_->bytes().size() ? own.file_ : nullptr;
+  }
+
+ private:
+  std::shared_ptr<const Mapping> mapping_;
+  std::shared_ptr<const MemoryFile> file_;
+};
 
 // Makes a new file of huge pages, as far as it can have whole ones and the kernel gives them: then all that writes and
 // maps it costs a fraction. What is missing comes as it is written.
@@ -116,6 +142,7 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFile::make(const Payl
 }
 
 std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire::Enclosure& enclosure) {
+  if (auto own = OwnFile::of(*enclosure)) return own;
   if (last_.lock() == enclosure) {
     if (auto file = file_.lock()) return file;
   }
@@ -125,6 +152,19 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire:
     file_ = *file;
   }
   return made;
+}
+
+Payload copy_to_share(Bytes bytes) {
+  if (bytes.size() < kCopyToShareBytes || !can_share_memory()) return Payload::copy(bytes);
+  // Only while the file is made: a slice that owns nothing.
+  const auto made = MemoryFile::make(Payload(Slice(nullptr, bytes)));
+  const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made);
+  if (file == nullptr) return Payload::copy(bytes);
+  auto mapping = Mapping::make((*file)->descriptor(), bytes.size());
+  if (!mapping) return Payload::copy(bytes);
+  const Bytes there = mapping->bytes();
+  return Payload(
+      Slice(std::shared_ptr<const OwnFile>(new OwnFile(std::move(mapping), *file), OwnFile::Delete()), there));
 }
 
 std::variant<Payload, std::string> map_memory_file(int file) {
