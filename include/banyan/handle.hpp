@@ -3,7 +3,7 @@
 //
 //   banyan::Handle handle = bootstrap->begin_allgather("my address");
 //   while (!handle.test()) do_something_else();
-//   std::vector<std::string> everyone = handle.messages();
+//   std::vector<std::string> everyone = handle.messages();   // or, in place: handle.view(0), handle.view(1), ...
 //
 // Copies speak of the same operation. Any thread may use a handle. A handle may be dropped at any time; the operation
 // goes on without it. It may outlive its bootstrap: close() ends every operation with ErrorCode::closed. In a child of
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -57,14 +58,24 @@ class Handle {
   std::size_t size(std::size_t index = 0) const;
   // Copies message `index` to `to`, which has room for size(index) bytes.
   void copy(void* to, std::size_t index = 0) const;
+  // Message `index` where it lies, to be read in place. The bytes belong to the operation: they stay where they are and
+  // as they are while this handle or a copy of it lives, though the bootstrap be closed; they may be shared with other
+  // processes, and must not be written to. Every view of a message has the same address. Nothing is copied where the
+  // bytes lie in one piece, as large results that the ranks of a host share do; else the first view puts them together,
+  // and the operation keeps that copy as well. Any threads may ask for views, and read them, at the same time.
+  MessageView view(std::size_t index = 0) const;
 
   template <typename Message = std::string>
   Message message(std::size_t index = 0) const {
     static_assert(is_message<Message>,
                   "a message is a std::string or a std::vector of std::byte, char or unsigned char");
+    const std::vector<MessageView> pieces = this->pieces(index);
     Message message;
-    message.resize(size(index));
-    copy(message.data(), index);
+    message.reserve(size(index));
+    for (const MessageView& piece : pieces) {
+      const auto* first = reinterpret_cast<const typename Message::value_type*>(piece.data());
+      message.insert(message.end(), first, first + piece.size());
+    }
     return message;
   }
   template <typename Message = std::string>
@@ -98,8 +109,15 @@ class Handle {
   // Message 0 as the elements that a reduction brought.
   template <typename Element>
   std::vector<Element> elements() const {
-    std::vector<Element> all(size() / sizeof(Element));
-    expect_size(0, all.size() * sizeof(Element));
+    const std::size_t count = size() / sizeof(Element);
+    expect_size(0, count * sizeof(Element));
+    const std::vector<MessageView> pieces = this->pieces(0);
+    // In one piece, and where elements may lie: they need not be made first to be overwritten then.
+    if (pieces.size() == 1 && reinterpret_cast<std::uintptr_t>(pieces[0].data()) % alignof(Element) == 0) {
+      const auto* first = reinterpret_cast<const Element*>(pieces[0].data());
+      return std::vector<Element>(first, first + count);
+    }
+    std::vector<Element> all(count);
     copy(all.data());
     return all;
   }
@@ -109,6 +127,8 @@ class Handle {
   class Implementation;
   explicit Handle(std::shared_ptr<Implementation> implementation) noexcept;
   void expect_size(std::size_t index, std::size_t size) const;
+  // Message `index` as it lies: pieces that make it up in this order, none of them empty.
+  std::vector<MessageView> pieces(std::size_t index) const;
 
   std::shared_ptr<Implementation> implementation_;
 };

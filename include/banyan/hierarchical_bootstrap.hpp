@@ -19,11 +19,11 @@
 //
 // Messages: std::string and std::vector of std::byte, char or unsigned char, with any bytes or none. String
 // literals will do where an argument is a MessageView (send, set_blob, every begin_ form), and in allgather and gather.
-// What is handed in is copied before the call returns and stays the caller's; what comes back belongs to the caller.
-// Values
-// (_value) are trivially copyable objects whose bytes are sent as they are, so all ranks must run the same program on
-// the same kind of machine. One message, one contribution to a collective and all that an allgather brings may have 4
-// GiB each; beyond that the call fails with ErrorCode::too_large.
+// What is handed in is copied before the call returns and stays the caller's; what comes back belongs to the caller,
+// and Handle::view reads it in place, without a copy. Values (_value) are trivially copyable objects whose bytes are
+// sent as they are, so all ranks must run the same program on the same kind of machine. One message, one contribution
+// to a collective and all that an allgather brings may have 4 GiB each; beyond that the call fails with
+// ErrorCode::too_large.
 //
 // Arguments: a root, target, source or other rank that is not in 0 .. world size - 1, a number of parts or counts that
 // is not the number of ranks, and a negative timeout throw Error (misuse) and change nothing.
@@ -271,6 +271,7 @@ class HierarchicalBootstrap {
   // ---- Collective operations on messages ----------------------------------------------------------------------------
 
   // `message` of `root` goes to all; elsewhere it is overwritten.
+  // At the root a handle of 1 MiB or more holds a descriptor, of the memory that the ranks of its host share.
   template <typename Message, typename = detail::IfMessage<Message>>
   void broadcast(int root, Message& message, Timeout timeout = {}) {
     const Handle done = run({Kind::broadcast, timeout, root, view_at(root, message)});

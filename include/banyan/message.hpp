@@ -17,7 +17,8 @@ inline constexpr bool is_message =
     std::is_same_v<Container, std::vector<char>> || std::is_same_v<Container, std::vector<unsigned char>>;
 
 // Bytes that someone else owns: made from any message container, a string literal, or a pointer and a size. They are
-// read before the function that takes the view returns, so they need not live longer than the call.
+// read before the function that takes the view returns, so they need not live longer than the call. Where a function
+// gives one (Handle::view), it says how long the bytes live.
 class MessageView {
  public:
   constexpr MessageView() noexcept = default;

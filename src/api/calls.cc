@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "driver/asio/shared_memory.hh"
+
 namespace banyan::api {
 namespace {
 
@@ -51,7 +53,8 @@ Facts facts_of(Kind kind) {
   return {"unknown", nullptr, {}};
 }
 
-Payload copy_of(const MessageView& message) { return Payload::copy(Bytes(message.data(), message.size())); }
+Bytes bytes_of(const MessageView& message) { return {message.data(), message.size()}; }
+Payload copy_of(const MessageView& message) { return Payload::copy(bytes_of(message)); }
 
 Payload wish_of(const detail::Call& split) {
   Writer writer;
@@ -72,7 +75,13 @@ node::Collective collective(wire::CollectiveKind kind, const detail::Call& call,
   }
   const bool only_root_gives = call.kind == Kind::broadcast || call.kind == Kind::scatter;
   if (only_root_gives && (group == nullptr ? self : group->rank()) != call.rank) return collective;
-  collective.contribution = call.kind == Kind::split ? wish_of(call) : copy_of(call.message);
+  if (call.kind == Kind::split) {
+    collective.contribution = wish_of(call);
+  } else if (call.kind == Kind::broadcast) {
+    collective.contribution = driver::copy_to_share(bytes_of(call.message));
+  } else {
+    collective.contribution = copy_of(call.message);
+  }
   if (call.parts != nullptr) {
     for (const MessageView& part : *call.parts) collective.parts.push_back(copy_of(part));
   }
@@ -83,12 +92,11 @@ node::Collective collective(wire::CollectiveKind kind, const detail::Call& call,
 bool is_of_store(Kind kind) { return kind >= Kind::put; }
 
 node::StoreCall store_call(const detail::Call& call) {
-  const auto bytes_of = [](const MessageView& view) { return Slice::copy(Bytes(view.data(), view.size())); };
   node::StoreCall made;
   made.what = static_cast<node::StoreCall::What>(static_cast<int>(call.kind) - static_cast<int>(Kind::put));
   made.key = call.key;
-  made.value = bytes_of(call.message);
-  if (call.expected != nullptr) made.expected = bytes_of(*call.expected);
+  made.value = Slice::copy(bytes_of(call.message));
+  if (call.expected != nullptr) made.expected = Slice::copy(bytes_of(*call.expected));
   made.delta = call.delta;
   return made;
 }

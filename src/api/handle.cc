@@ -50,6 +50,16 @@ const Payload& Handle::Implementation::message(std::size_t index) const {
   api::throw_misuse(*speaker_, ErrorPhase::running, "the operation brought no message " + std::to_string(index));
 }
 
+Bytes Handle::Implementation::view(std::size_t index) const {
+  const Payload& whole = message(index);
+  if (whole.empty()) return {};
+  if (whole.slice_count() == 1) return whole.slice(0).bytes();
+  const std::lock_guard lock(mutex_);
+  Slice& flattened = flattened_[index];
+  if (flattened.empty()) flattened = whole.flatten();
+  return flattened.bytes();
+}
+
 int Handle::Implementation::source() const {
   const Rank source = operation_->source();
   if (source == kNoRank) return -1;
@@ -111,6 +121,20 @@ std::size_t Handle::size(std::size_t index) const { return implementation_->mess
 
 void Handle::copy(void* to, std::size_t index) const {
   implementation_->message(index).copy_to(static_cast<std::byte*>(to));
+}
+
+MessageView Handle::view(std::size_t index) const {
+  const Bytes bytes = implementation_->view(index);
+  return {bytes.data(), bytes.size()};
+}
+
+std::vector<MessageView> Handle::pieces(std::size_t index) const {
+  const Payload& message = implementation_->message(index);
+  std::vector<MessageView> pieces;
+  pieces.reserve(message.slice_count());
+  for (std::size_t i = 0; i < message.slice_count(); ++i)
+    pieces.emplace_back(message.slice(i).data(), message.slice(i).size());
+  return pieces;
 }
 
 void Handle::expect_size(std::size_t index, std::size_t size) const {

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include <banyan/handle.hpp>
@@ -11,6 +13,7 @@
 #include "api/failures.hh"
 #include "api/group.hh"
 #include "api/watch.hh"
+#include "base/bytes.hh"
 #include "base/time.hh"
 #include "driver/asio/operation.hh"
 
@@ -45,6 +48,8 @@ class Handle::Implementation {
   const driver::Outcome& result() const;
   // Message `index` of it; throws Error (misuse) when there is none.
   const Payload& message(std::size_t index) const;
+  // The same in one piece, which lives as long as this does.
+  Bytes view(std::size_t index) const;
   bool makes_communicator_of(const std::shared_ptr<const api::Job>& job) const { return maker_.lock() == job; }
   // True the first time: whoever asks has the communicator from then on.
   bool take_communicator() { return !taken_.exchange(true); }
@@ -56,6 +61,8 @@ class Handle::Implementation {
   const std::shared_ptr<const api::Group> group_;  // null: the whole job
   const std::weak_ptr<const api::Job> maker_;
   std::atomic<bool> taken_{false};
+  mutable std::mutex mutex_;
+  mutable std::map<std::size_t, Slice> flattened_;  // messages that lie in more than one piece, once viewed
 };
 
 }  // namespace banyan

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -386,6 +387,42 @@ TEST(Handles, a_start_is_a_handle_as_well) {
     EXPECT_TRUE(start.test());
     EXPECT_EQ(start.message_count(), 0u);
     job.barrier();
+  });
+}
+
+std::string_view text_of(const MessageView& view) { return {reinterpret_cast<const char*>(view.data()), view.size()}; }
+
+TEST(Handles, are_read_in_place_for_as_long_as_a_copy_of_them_lives) {
+  std::vector<Handle> kept(kRanks);
+  run_job(kRanks, [&](HierarchicalBootstrap& job) {
+    const Handle all = job.begin_allgather(made_of<std::string>(job.rank()));
+    for (std::size_t i = 0; i < kRanks; ++i) {
+      const MessageView view = all.view(i);
+      EXPECT_EQ(text_of(view), made_of<std::string>(static_cast<int>(i)));
+      EXPECT_EQ(view.data(), all.view(i).data());
+    }
+    EXPECT_EQ(all.view().size(), 0u);
+    EXPECT_THROW(all.view(kRanks), Error);
+    kept[static_cast<std::size_t>(job.rank())] = all;
+  });
+  for (const Handle& all : kept) EXPECT_EQ(text_of(all.view(3)), made_of<std::string>(3));
+}
+
+TEST(Handles, have_one_view_of_a_message_that_came_in_pieces) {
+  run_job(2, [](HierarchicalBootstrap& job) {
+    std::vector<std::uint64_t> numbers(400'000);
+    std::iota(numbers.begin(), numbers.end(), 0u);
+    const MessageView bytes(numbers.data(), numbers.size() * sizeof(numbers[0]));
+    if (job.rank() == 0) return job.send(1, bytes);
+    const Handle received = job.begin_recv(0);
+    std::vector<const std::byte*> seen(4);
+    std::vector<std::thread> readers;
+    for (auto& data : seen) readers.emplace_back([&data, copy = received] { data = copy.view().data(); });
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_THAT(seen, testing::Each(received.view().data()));
+    EXPECT_EQ(text_of(received.view()), text_of(bytes));
+    EXPECT_EQ(received.message(), text_of(bytes));
+    EXPECT_EQ(received.elements<std::uint64_t>(), numbers);
   });
 }
 

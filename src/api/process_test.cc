@@ -3,11 +3,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -111,6 +115,69 @@ TEST(SharedMemory, a_large_table_and_large_results_come_whole) {
     EXPECT_EQ(sums, std::vector<std::int64_t>(50'000, 6));
     job.close();
   });
+}
+
+// The memory file of Banyan's that the process has `address` from; 0: none.
+std::uint64_t memory_file_at(const void* address) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t start = 0;
+    std::uintptr_t end = 0;
+    char dash = 0;
+    std::string rights;
+    std::string offset;
+    std::string device;
+    std::uint64_t file = 0;
+    std::istringstream(line) >> std::hex >> start >> dash >> end >> rights >> offset >> device >> std::dec >> file;
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    if (start <= at && at < end) return line.find("/memfd:banyan") != std::string::npos ? file : 0;
+  }
+  return 0;
+}
+
+TEST(SharedMemory, what_the_ranks_of_a_host_share_is_read_where_it_lies) {
+  constexpr int kRanks = 6;
+  run_job(kRanks, [](HierarchicalBootstrap& job) {
+    const Handle gathered = job.begin_allgather(std::string(40'000, static_cast<char>('A' + job.rank())));
+    const std::vector<std::int64_t> ones(50'000, 1);
+    const Handle sums = job.begin_allreduce(ones.data(), ones.size(), Reduction::sum);
+    gathered.wait();
+    sums.wait();
+    for (std::size_t i = 0; i < kRanks; ++i) {
+      const MessageView view = gathered.view(i);
+      EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(view.data()), view.size()),
+                std::string(40'000, static_cast<char>('A' + i)));
+    }
+    EXPECT_EQ(sums.elements<std::int64_t>(), std::vector<std::int64_t>(50'000, kRanks));
+    // Their leader has what it is made of, and so has rank 0 where another rank is their leader.
+    const bool in_place = memory_file_at(gathered.view(0).data()) != 0;
+    EXPECT_EQ(in_place, job.statistics().local_links == 1);
+    if (!in_place) return;
+    EXPECT_NE(memory_file_at(sums.view().data()), 0u);
+    for (std::size_t i = 1; i < kRanks; ++i) EXPECT_EQ(gathered.view(i).data(), gathered.view(0).data() + i * 40'000);
+  });
+}
+
+TEST(SharedMemory, a_large_broadcast_is_written_once_for_all_ranks_of_a_host) {
+  constexpr int kRanks = 4;
+  std::vector<std::uint64_t> files(kRanks);
+  std::uint64_t written = 0;
+  run_job(kRanks, [&](HierarchicalBootstrap& job) {
+    const std::string sent(5'000'003, 's');
+    const std::vector<int> links = job.allgather_value(job.statistics().local_links);
+    const auto leader = static_cast<int>(std::ranges::max_element(links) - links.begin());
+    std::string own = job.rank() == leader ? sent : "";
+    const Handle handle = job.begin_broadcast(leader, own);
+    own.assign(own.size(), 'x');
+    const MessageView view = handle.view();
+    EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(view.data()), view.size()), sent);
+    files[static_cast<std::size_t>(job.rank())] = memory_file_at(view.data());
+    if (job.rank() == leader) written = memory_file_at(view.data());
+    job.barrier();
+  });
+  EXPECT_NE(written, 0u);
+  // Rank 0, where it is not the leader, is above it in the tree, and given the bytes themselves.
+  EXPECT_GE(std::ranges::count(files, written), kRanks - 1);
 }
 
 bool is_misuse(const std::function<void()>& call) {

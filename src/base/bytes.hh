@@ -47,6 +47,8 @@ class Slice {
   const std::byte* data() const { return bytes_.data(); }
   std::size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
+  // What keeps the bytes alive.
+  const std::shared_ptr<const void>& owner() const { return owner_; }
   // A part that shares the same owner. offset + count <= size().
   Slice part(std::size_t offset, std::size_t count) const { return Slice(owner_, bytes_.subspan(offset, count)); }
   Slice part(std::size_t offset) const { return Slice(owner_, bytes_.subspan(offset)); }

@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.hh"
 #include "raw_peer.hh"
 #include "scripted_machine.hh"
 
@@ -134,13 +135,28 @@ TEST_P(Enclosures, what_a_peer_encloses_comes_whole_and_in_order) {
   EXPECT_EQ(rig.script->expect<input::Enclosed>().bytes.to_string(), "second" + all);
 }
 
-TEST_P(Enclosures, a_file_that_could_change_ends_the_link) {
+TEST_P(Enclosures, one_that_has_room_for_huge_pages_comes_whole) {
+  RawPeer peer = connect();
+  const std::string all = pattern(5'000'003);
+  rig.order(Transmit{LinkId{1}, Payload::copy("with"), std::make_shared<const Payload>(Payload::copy(all))});
+  const auto [bytes, file] = receive_with_file(peer, 4);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(content(file.get()), all);
+  send_with_files(peer, "back", {file.get()});
+  EXPECT_EQ(rig.script->expect<input::Enclosed>().bytes.to_string(), all);
+}
+
+TEST_P(Enclosures, a_file_that_could_change_or_is_no_message_ends_the_link) {
   for (const int missing : {F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE})
     EXPECT_EQ(reason_after({memory_file("bytes", kSeals & ~missing).get()}),
               "it passed a file that is not sealed memory");
   const driver::Socket device(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(reason_after({device.get()}), "it passed a file that is not sealed memory");
   EXPECT_EQ(reason_after({memory_file("").get()}), "it passed an empty file");
+  const driver::Socket vast = memory_file("bytes", 0);
+  ASSERT_EQ(::ftruncate(vast.get(), static_cast<off_t>(kMaxMessageBytes) + 1), 0);
+  ASSERT_EQ(::fcntl(vast.get(), F_ADD_SEALS, kSeals), 0);
+  EXPECT_EQ(reason_after({vast.get()}), "it passed a file that is larger than any message");
 }
 
 TEST_P(Enclosures, several_files_at_once_end_the_link_and_leave_no_descriptor) {

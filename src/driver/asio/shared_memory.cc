@@ -12,20 +12,89 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/limits.hh"
+
 namespace banyan::driver {
 namespace {
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr std::size_t kHugePageBytes = 2 * 1024 * 1024;
+// From here on a copy is worth a descriptor.
+constexpr std::size_t kCopyToShareBytes = 1024 * 1024;
 
-struct Mapping {
-  void* start;
-  std::size_t bytes;
+// From Linux 5.14 and 6.1; where the C library does not know them yet, the kernel may.
+constexpr int kPopulateRead = 22;
+constexpr int kCollapse = 25;
 
-  Mapping(void* a_start, std::size_t some_bytes) : start(a_start), bytes(some_bytes) {}
+// A whole file, to be read. It begins where a huge page could lie, if it is as large as one.
+class Mapping {
+ public:
+  // None: errno says why.
+  static std::shared_ptr<const Mapping> make(int file, std::size_t bytes);
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { ::munmap(start, bytes); }
+  ~Mapping() { ::munmap(reserved_, reserved_bytes_); }
+
+  Bytes bytes() const { return bytes_; }
+  void advise(int advice) const { ::madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), advice); }
+
+ private:
+  Mapping(void* reserved, std::size_t reserved_bytes) : reserved_(reserved), reserved_bytes_(reserved_bytes) {}
+
+  void* reserved_;
+  std::size_t reserved_bytes_;
+  Bytes bytes_;
 };
+
+std::shared_ptr<const Mapping> Mapping::make(int file, std::size_t bytes) {
+  const std::size_t room = bytes < kHugePageBytes ? bytes : bytes + kHugePageBytes;
+  void* reserved = ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return nullptr;
+  const std::shared_ptr<Mapping> mapping(new Mapping(reserved, room));
+  std::size_t left = room;
+  void* start = reserved;
+  if (room > bytes) std::align(kHugePageBytes, bytes, start, left);
+  // Private, since before Linux 6.7 no file that is sealed against writing can be mapped as shared. It is the same
+  // memory: nobody can write to it.
+  if (::mmap(start, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) == MAP_FAILED) return nullptr;
+  mapping->bytes_ = Bytes(static_cast<const std::byte*>(start), bytes);
+  return mapping;
+}
+
+// What owns a slice that is all of a memory file of this process.
+class OwnFile {
+ public:
+  OwnFile(std::shared_ptr<const Mapping> mapping, std::shared_ptr<const MemoryFile> file)
+      : mapping_(std::move(mapping)), file_(std::move(file)) {}
+
+  // Tells such a slice from others, by its owner: it is what destroys it.
+  struct Delete {
+    void operator()(const OwnFile* file) const { delete file; }
+  };
+  // Null: `bytes` are something else.
+  static std::shared_ptr<const MemoryFile> of(const Payload& bytes) {
+    if (bytes.slice_count() != 1) return nullptr;
+    const Slice& slice = bytes.slice(0);
+    if (std::get_deleter<Delete>(slice.owner()) == nullptr) return nullptr;
+    const auto& own = *static_cast<const OwnFile*>(slice.owner().get());
+    return slice.size() == own.mapping_->bytes().size() ? own.file_ : nullptr;
+  }
+
+ private:
+  std::shared_ptr<const Mapping> mapping_;
+  std::shared_ptr<const MemoryFile> file_;
+};
+
+// Makes a new file of huge pages, as far as it can have whole ones and the kernel gives them: then all that writes and
+// maps it costs a fraction. What is missing comes as it is written.
+void lay_huge_pages(int file, std::size_t bytes) {
+  if (bytes < kHugePageBytes || ::ftruncate(file, static_cast<off_t>(bytes)) != 0) return;
+  // None is given for what has no page at all.
+  for (std::size_t at = 0; at + kHugePageBytes <= bytes; at += kHugePageBytes) {
+    if (::pwrite(file, "", 1, static_cast<off_t>(at)) != 1) return;
+  }
+  if (const auto mapping = Mapping::make(file, bytes)) mapping->advise(kCollapse);
+}
 
 bool write_all(int file, const Payload& bytes) {
   constexpr std::size_t kSlices = 64;
@@ -67,11 +136,13 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFile::make(const Payl
   auto file = std::make_shared<MemoryFile>();
   file->descriptor_ = Socket(::memfd_create("banyan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file->descriptor_) return errno;
+  lay_huge_pages(file->descriptor(), bytes.size());
   if (!write_all(file->descriptor(), bytes) || ::fcntl(file->descriptor(), F_ADD_SEALS, kSeals) != 0) return errno;
   return file;
 }
 
 std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire::Enclosure& enclosure) {
+  if (auto own = OwnFile::of(*enclosure)) return own;
   if (last_.lock() == enclosure) {
     if (auto file = file_.lock()) return file;
   }
@@ -83,6 +154,19 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire:
   return made;
 }
 
+Payload copy_to_share(Bytes bytes) {
+  if (bytes.size() < kCopyToShareBytes || !can_share_memory()) return Payload::copy(bytes);
+  // Only while the file is made: a slice that owns nothing.
+  const auto made = MemoryFile::make(Payload(Slice(nullptr, bytes)));
+  const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made);
+  if (file == nullptr) return Payload::copy(bytes);
+  auto mapping = Mapping::make((*file)->descriptor(), bytes.size());
+  if (!mapping) return Payload::copy(bytes);
+  const Bytes there = mapping->bytes();
+  return Payload(
+      Slice(std::shared_ptr<const OwnFile>(new OwnFile(std::move(mapping), *file), OwnFile::Delete()), there));
+}
+
 std::variant<Payload, std::string> map_memory_file(int file) {
   // Another kind of file has no seals at all; without them it could change while it is read, or end the process that
   // reads it.
@@ -92,12 +176,13 @@ std::variant<Payload, std::string> map_memory_file(int file) {
   if (::fstat(file, &facts) != 0) return error_text(errno);
   const auto size = static_cast<std::size_t>(facts.st_size);
   if (size == 0) return "it passed an empty file";
-  // Private, since before Linux 6.7 no file that is sealed against writing can be mapped as shared. It is the same
-  // memory: nobody can write to it.
-  void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  if (start == MAP_FAILED) return "its shared memory can't be mapped: " + error_text(errno);
-  auto mapping = std::make_shared<const Mapping>(start, size);
-  return Payload(Slice(std::move(mapping), Bytes(static_cast<const std::byte*>(start), size)));
+  if (size > kMaxMessageBytes) return "it passed a file that is larger than any message";
+  auto mapping = Mapping::make(file, size);
+  if (!mapping) return "its shared memory can't be mapped: " + error_text(errno);
+  // All at once, which costs much less than page by page while they are read.
+  mapping->advise(kPopulateRead);
+  const Bytes bytes = mapping->bytes();
+  return Payload(Slice(std::move(mapping), bytes));
 }
 
 }  // namespace banyan::driver

@@ -1,5 +1,6 @@
 // Enclosures on this host: the sender writes their bytes into a sealed memory file, once for all links that are given
-// them, and passes its descriptor on; receivers map it. Sealed, it can neither change nor shrink under their feet.
+// them, and passes its descriptor on; receivers map it. Sealed, it can neither change nor shrink under their feet. What
+// an application broadcasts may be written into such a file in the first place.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,10 @@ class MemoryFiles {
   std::weak_ptr<const Payload> last_;
   std::weak_ptr<const MemoryFile> file_;
 };
+
+// A copy of these bytes. If they are many it stands in a memory file of its own, where that is to be had, and is passed
+// on from there when it is enclosed. Each such copy holds a descriptor while it lives.
+Payload copy_to_share(Bytes bytes);
 
 // The bytes of a file that a peer has passed, which stay as they are; or why they are not to be had.
 std::variant<Payload, std::string> map_memory_file(int file);
