@@ -67,16 +67,14 @@ void BroadcastAlgorithm::begin() {
 
 void BroadcastAlgorithm::on_segment(StreamChannel channel, Rank from, Payload segment) {
   const std::uint64_t bytes = segment.size();
-  if (!hosts_->down.on_segment(channel == StreamChannel::down_odd, std::move(segment))) {
+  if (!hosts_->down.on_segment(tree_of(channel), std::move(segment))) {
     failure_ = unfit(from, bytes, hosts_->pipeline.segment_bytes());
     return;
   }
   go_on();
 }
 
-void BroadcastAlgorithm::on_segment_sent(StreamChannel channel, Rank to) {
-  hosts_->down.on_sent(channel == StreamChannel::down_odd, to);
-}
+void BroadcastAlgorithm::on_segment_sent(StreamChannel channel, Rank to) { hosts_->down.on_sent(tree_of(channel), to); }
 
 void BroadcastAlgorithm::go_on() {
   hosts_->down.take([this](const Payload& segment) { hosts_->to_host.add(segment); });

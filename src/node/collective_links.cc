@@ -8,11 +8,6 @@
 
 namespace banyan::node {
 
-std::size_t CollectiveLinks::host_children() const {
-  const auto& children = topology_.children();
-  return static_cast<std::size_t>(std::ranges::find_if(children, &Neighbour::leads) - children.begin());
-}
-
 const Hosts& CollectiveLinks::hosts() {
   if (!hosts_) hosts_.emplace(topology_);
   return *hosts_;
@@ -91,12 +86,10 @@ void CollectiveLinks::send_control_down(const wire::Collective& head, const Payl
 }
 
 void HostStream::add(const Payload& piece) {
-  PayloadCursor cursor(piece);
-  while (cursor.remaining() > 0) {
-    head_.offset = bytes_.size() + piece.size() - cursor.remaining();
-    const Payload chunk = cursor.take(std::min(cursor.remaining(), chunk_bytes(head_)));
+  for_each_piece(piece, chunk_bytes(head_), [this](std::uint64_t offset, const Payload& chunk) {
+    head_.offset = bytes_.size() + offset;
     links_.send_stream_down(head_, chunk, source_, Reach::host);
-  }
+  });
   bytes_.append(piece);
   if (complete()) links_.enclose_down(head_, bytes_, source_, Reach::host);
 }

@@ -1,6 +1,8 @@
 // How the collectives of one rank reach its neighbours: frames are made here, and nowhere else.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -19,7 +21,12 @@ class CollectiveLinks {
  public:
   // All outlive this object. `member_links`: how neighbours are reached where the tree is not the job's own.
   CollectiveLinks(const Topology& topology, Effects& effects, MemberLinks* member_links)
-      : topology_(topology), effects_(effects), member_links_(member_links), left_(topology.children().size(), false) {}
+      : topology_(topology),
+        effects_(effects),
+        member_links_(member_links),
+        host_children_(
+            static_cast<std::size_t>(std::ranges::count_if(topology.children(), std::not_fn(&Neighbour::leads)))),
+        left_(topology.children().size(), false) {}
 
   const Topology& topology() const { return topology_; }
   std::uint32_t world_size() const { return topology_.world_size(); }
@@ -28,7 +35,7 @@ class CollectiveLinks {
   LinkId parent() const { return topology_.parent().link; }
   std::size_t child_count() const { return left_.size(); }
   // The first of the children are ranks of this host.
-  std::size_t host_children() const;
+  std::size_t host_children() const { return host_children_; }
   // Made when it is first asked for.
   const Hosts& hosts();
 
@@ -67,6 +74,7 @@ class CollectiveLinks {
   const Topology& topology_;
   Effects& effects_;
   MemberLinks* member_links_;
+  const std::size_t host_children_;
   std::vector<bool> left_;  // by the child's place in Topology::children()
   std::optional<Hosts> hosts_;
 };

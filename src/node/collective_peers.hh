@@ -14,6 +14,16 @@ namespace banyan::node {
 
 // What a message between two ranks belongs to: an exchange between these alone, or a stream's channel (Pipeline).
 enum class StreamChannel : std::uint8_t { none, down_even, down_odd, up_even, up_odd };
+constexpr StreamChannel down_channel(unsigned tree) {
+  return tree == 0 ? StreamChannel::down_even : StreamChannel::down_odd;
+}
+constexpr StreamChannel up_channel(unsigned tree) { return tree == 0 ? StreamChannel::up_even : StreamChannel::up_odd; }
+constexpr unsigned tree_of(StreamChannel channel) {
+  return channel == StreamChannel::down_odd || channel == StreamChannel::up_odd ? 1 : 0;
+}
+constexpr bool goes_up(StreamChannel channel) {
+  return channel == StreamChannel::up_even || channel == StreamChannel::up_odd;
+}
 
 class CollectivePeers {
  public:

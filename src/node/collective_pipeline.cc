@@ -74,7 +74,7 @@ void DownStream::on_sent(unsigned tree, Rank to) {
 
 void DownStream::go_on(unsigned tree) {
   if (!begun_) return;
-  const StreamChannel channel = tree == 0 ? StreamChannel::down_even : StreamChannel::down_odd;
+  const StreamChannel channel = down_channel(tree);
   std::uint64_t& asked = asked_[tree];
   if (const auto parent = pipeline_.parent(tree)) {
     for (; asked < std::min(pipeline_.segments_of(tree), here_[tree].size() + Pipeline::kWindow); ++asked)
@@ -154,7 +154,7 @@ void UpStream::on_sent(unsigned tree) {
 void UpStream::go_on(unsigned tree) {
   if (!begun_) return;
   Way& way = ways_[tree];
-  const StreamChannel channel = tree == 0 ? StreamChannel::up_even : StreamChannel::up_odd;
+  const StreamChannel channel = up_channel(tree);
   const std::vector<Rank>& children = pipeline_.children(tree);
   const auto parent = pipeline_.parent(tree);
   while (!way.rows.empty() && way.rows.front().own && way.rows.front().arrived == children.size() &&

@@ -165,9 +165,9 @@ void PipelinedReductionAlgorithm::begin() {
 
 void PipelinedReductionAlgorithm::on_segment(StreamChannel channel, Rank from, Payload segment) {
   const std::uint64_t bytes = segment.size();
-  const bool is_up = channel == StreamChannel::up_even || channel == StreamChannel::up_odd;
-  const unsigned tree = channel == StreamChannel::up_odd || channel == StreamChannel::down_odd ? 1 : 0;
-  const bool fits = is_up ? up_.on_segment(tree, from, std::move(segment)) : down_.on_segment(tree, std::move(segment));
+  const unsigned tree = tree_of(channel);
+  const bool fits =
+      goes_up(channel) ? up_.on_segment(tree, from, std::move(segment)) : down_.on_segment(tree, std::move(segment));
   if (!fits) {
     failure_ = unfit(from, bytes, pipeline_.segment_bytes());
     return;
@@ -176,12 +176,10 @@ void PipelinedReductionAlgorithm::on_segment(StreamChannel channel, Rank from, P
 }
 
 void PipelinedReductionAlgorithm::on_segment_sent(StreamChannel channel, Rank to) {
-  switch (channel) {
-    case StreamChannel::up_even: up_.on_sent(0); break;
-    case StreamChannel::up_odd: up_.on_sent(1); break;
-    case StreamChannel::down_even: down_.on_sent(0, to); break;
-    case StreamChannel::down_odd: down_.on_sent(1, to); break;
-    case StreamChannel::none: break;
+  if (goes_up(channel)) {
+    up_.on_sent(tree_of(channel));
+  } else {
+    down_.on_sent(tree_of(channel), to);
   }
   go_on();
 }
@@ -219,11 +217,10 @@ void PipelinedReductionAlgorithm::take_result(const Payload& segment) {
 void PipelinedReductionAlgorithm::pass_to_root(const Payload& segment) {
   const LinkId root = hop_to(head_.call.root);
   if (root == kNoLink) return;
-  PayloadCursor cursor(segment);
-  while (cursor.remaining() > 0) {
-    head_.offset = reduced_ + segment.size() - cursor.remaining();
-    links_.send_data(root, head_, cursor.take(std::min(cursor.remaining(), kChunkBytes)));
-  }
+  for_each_piece(segment, kChunkBytes, [&](std::uint64_t offset, const Payload& chunk) {
+    head_.offset = reduced_ + offset;
+    links_.send_data(root, head_, chunk);
+  });
 }
 
 void PipelinedReductionAlgorithm::on_all_combined() {

@@ -24,9 +24,8 @@ class HostRing {
   // What another one has: to be fed on, but for the last. `block` is the caller's to keep.
   void on_block(const Payload& block);
   void on_sent();
-  bool all_here() const { return received_ == others_; }
-  // The next one has all that it should have from here.
-  bool finished() const { return all_here() && accepted_ == others_; }
+  // All is here, and the next one has all that it should have from here.
+  bool finished() const { return received_ == others_ && accepted_ == others_; }
 
  private:
   void go_on();

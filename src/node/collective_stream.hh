@@ -21,15 +21,21 @@ bool is_chunk(const wire::Collective& head, const Payload& tail);
 // Of a reduction.
 std::uint64_t chunk_count(std::uint64_t total);
 
-// Calls visit(offset, chunk) for every chunk of a stream that is no reduction's, in order; the bytes stay shared.
+// Calls visit(offset, piece) for every piece of so many bytes, in order, the last maybe shorter; no bytes at all are
+// one empty piece. The bytes stay shared.
 template <typename Visit>
-void for_each_chunk(const Payload& bytes, Visit visit) {
-  const std::size_t chunk_bytes = stream_chunk_bytes(bytes.size());
+void for_each_piece(const Payload& bytes, std::size_t piece_bytes, Visit visit) {
   PayloadCursor cursor(bytes);
   do {
     const std::uint64_t offset = bytes.size() - cursor.remaining();
-    visit(offset, cursor.take(std::min(cursor.remaining(), chunk_bytes)));
+    visit(offset, cursor.take(std::min(cursor.remaining(), piece_bytes)));
   } while (cursor.remaining() > 0);
+}
+
+// The same for every chunk of a stream that is no reduction's.
+template <typename Visit>
+void for_each_chunk(const Payload& bytes, Visit visit) {
+  for_each_piece(bytes, stream_chunk_bytes(bytes.size()), visit);
 }
 
 class IncomingStream {
