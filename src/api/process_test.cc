@@ -149,13 +149,39 @@ TEST(SharedMemory, what_the_ranks_of_a_host_share_is_read_where_it_lies) {
                 std::string(40'000, static_cast<char>('A' + i)));
     }
     EXPECT_EQ(sums.elements<std::int64_t>(), std::vector<std::int64_t>(50'000, kRanks));
-    // Their leader has what it is made of, and so has rank 0 where another rank is their leader.
+    // Of results of this size their leader has what they are made of, and so has rank 0 where another rank is their
+    // leader.
     const bool in_place = memory_file_at(gathered.view(0).data()) != 0;
     EXPECT_EQ(in_place, job.statistics().local_links == 1);
     if (!in_place) return;
     EXPECT_NE(memory_file_at(sums.view().data()), 0u);
     for (std::size_t i = 1; i < kRanks; ++i) EXPECT_EQ(gathered.view(i).data(), gathered.view(0).data() + i * 40'000);
   });
+}
+
+TEST(SharedMemory, the_leader_reads_a_large_result_where_the_ranks_of_its_host_do) {
+  constexpr int kRanks = 4;
+  constexpr std::size_t kBytes = 400'000;
+  std::vector<std::uint64_t> files(kRanks);
+  std::vector<int> links;
+  run_job(kRanks, [&](HierarchicalBootstrap& job) {
+    const std::vector<int> links_of = job.allgather_value(job.statistics().local_links);
+    const Handle gathered = job.begin_allgather(std::string(kBytes, static_cast<char>('A' + job.rank())));
+    for (std::size_t i = 0; i < kRanks; ++i) {
+      const MessageView view = gathered.view(i);
+      EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(view.data()), view.size()),
+                std::string(kBytes, static_cast<char>('A' + i)));
+    }
+    files[static_cast<std::size_t>(job.rank())] = memory_file_at(gathered.view(3).data());
+    if (job.rank() == 0) links = links_of;
+    job.barrier();
+  });
+  const auto leader = static_cast<std::size_t>(std::ranges::max_element(links) - links.begin());
+  EXPECT_NE(files[leader], 0u);
+  for (std::size_t rank = 0; rank < kRanks; ++rank) {
+    // None: rank 0 where another rank is the leader.
+    if (links[rank] > 0) EXPECT_EQ(files[rank], files[leader]) << rank;
+  }
 }
 
 TEST(SharedMemory, a_large_broadcast_is_written_once_for_all_ranks_of_a_host) {

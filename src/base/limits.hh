@@ -121,6 +121,9 @@ struct Limits {
   // The first wait before connecting again; doubled up to the greatest, each with jitter of a half.
   Duration retry_first = std::chrono::milliseconds(1);
   Duration retry_greatest = std::chrono::milliseconds(100);
+  // How long the ranks of rank 0's host wait for it to lead them before one of them does: it would stand alone, and be
+  // given every stream by another process.
+  Duration root_head_start = std::chrono::milliseconds(200);
   // Tries to reach the parent that a placement names before the child complains at the rendezvous.
   std::uint32_t parent_attempts = 6;
   // And for how long, since a parent that answers nothing takes a long time for each try.

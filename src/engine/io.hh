@@ -92,7 +92,7 @@ struct Adopt {
 struct Transmit {
   LinkId link{};
   Payload bytes;
-  // Local links only, and only if Config::shares_memory: these go beside, in memory that both sides can read. The same
+  // Local links only, and only if Config::share_memory: these go beside, in memory that both sides can read. The same
   // object on several links is put there once. What is not read counts for nothing in input::Drained.
   wire::Enclosure enclosure{};
 };

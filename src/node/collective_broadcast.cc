@@ -39,8 +39,7 @@ void BroadcastAlgorithm::send_message() {
     head_.offset = offset;
     links_.flood_stream(kNoLink, head_, chunk);
   });
-  links_.enclose_down(head_, message_);
-  finish(message_);
+  finish(links_.enclose_down(head_, message_));
 }
 
 bool BroadcastAlgorithm::on_data(LinkId from, const wire::Collective& head, const Payload& tail) {
@@ -55,7 +54,7 @@ bool BroadcastAlgorithm::on_data(LinkId from, const wire::Collective& head, cons
   }
   links_.flood_stream(from, head, tail);
   if (!stream_.complete()) return true;
-  links_.enclose_down(head, stream_.bytes(), from);
+  stream_.move_to(links_.enclose_down(head, stream_.bytes(), from));
   if (called_) finish(stream_.bytes());
   return true;
 }

@@ -172,7 +172,7 @@ void GatherAlgorithm::finish_if_complete() {
       head_.offset = offset;
       links_.send_stream_down(head_, chunk, kNoLink, reach);
     });
-    links_.enclose_down(head_, stream, kNoLink, reach);
+    parts = parts.with(links_.enclose_down(head_, stream, kNoLink, reach));
     proves_all_called_ = true;
   }
   result_ = std::move(parts);
@@ -184,8 +184,7 @@ bool GatherAlgorithm::on_result(LinkId from, const wire::Collective& head, const
   if (!called_ || !packer_.empty() || head.about != kNoRank || !result_stream_.accept(head, tail)) return false;
   links_.send_stream_down(head, tail, from);
   if (!result_stream_.complete()) return true;
-  links_.enclose_down(head, result_stream_.bytes());
-  auto parts = Parts::from_stream(result_stream_.bytes(), links_.world_size());
+  auto parts = Parts::from_stream(links_.enclose_down(head, result_stream_.bytes()), links_.world_size());
   if (!parts) return false;
   result_ = *std::move(parts);
   result_stream_ = {};

@@ -54,7 +54,7 @@ void CollectiveLinks::flood_stream(LinkId from, const wire::Collective& head, co
   send_stream_down(head, chunk, from);
 }
 
-void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream, LinkId from, Reach reach) {
+Payload CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream, LinkId from, Reach reach) {
   Payload frame;
   wire::Enclosure enclosure;
   for (std::size_t i = 0; i < reached(reach); ++i) {
@@ -62,12 +62,13 @@ void CollectiveLinks::enclose_down(wire::Collective head, const Payload& stream,
     if (left_[i] || child == from || !is_enclosed(i, stream.size())) continue;
     if (canary(Canary::enclosure_forgotten) && i + 1 == child_count()) continue;
     if (!enclosure) {
-      enclosure = std::make_shared<const Payload>(stream);
+      enclosure = std::make_shared<const Payload>(effects_.to_enclose(stream));
       head.offset = 0;
       frame = wire::encode(head, topology_.epoch(), {}, wire::kEnclosesFlag);
     }
     effects_.send_enclosing(child, frame, enclosure);
   }
+  return enclosure ? *enclosure : stream;
 }
 
 void CollectiveLinks::send_control(LinkId to, const wire::Collective& head, const Payload& tail, LinkId feeder) {
@@ -91,7 +92,7 @@ void HostStream::add(const Payload& piece) {
     links_.send_stream_down(head_, chunk, source_, Reach::host);
   });
   bytes_.append(piece);
-  if (complete()) links_.enclose_down(head_, bytes_, source_, Reach::host);
+  if (complete()) bytes_ = links_.enclose_down(head_, bytes_, source_, Reach::host);
 }
 
 }  // namespace banyan::node

@@ -44,6 +44,8 @@ class IncomingStream {
   bool accept(const wire::Collective& head, const Payload& tail);
   bool complete() const { return total_ && bytes_.size() == *total_; }
   const Payload& bytes() const { return bytes_; }
+  // The same bytes, somewhere else.
+  void move_to(Payload bytes) { bytes_ = std::move(bytes); }
 
  private:
   std::optional<std::uint64_t> total_;

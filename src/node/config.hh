@@ -52,9 +52,11 @@ struct Config {
   // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
   std::uint32_t local_size = 0;
   bool use_local_links = true;  // false: every rank is its own leader and uses TCP only
-  // Whether the driver can hand enclosures to the ranks of this host.
-  bool shares_memory = false;
-  std::uint64_t enclose_bytes() const { return shares_memory ? limits.enclose_bytes : UINT64_MAX; }
+  // The driver's: these bytes where the ranks of this host can be given them without another copy, or as they are if
+  // that is not worth it. Null: it can't hand enclosures to them.
+  using ShareMemory = Payload (*)(const Payload&);
+  ShareMemory share_memory = nullptr;
+  std::uint64_t enclose_bytes() const { return share_memory != nullptr ? limits.enclose_bytes : UINT64_MAX; }
 
   std::uint32_t fan_out = tree::kDefaultFanOut;  // rank 0's value is the job's
   bool lazy_table = false;                       // rank 0's value is the job's

@@ -10,6 +10,7 @@
 #include "base/ids.hh"
 #include "base/time.hh"
 #include "node/calls.hh"
+#include "node/config.hh"
 #include "node/io.hh"
 #include "wire/handshake.hh"
 
@@ -59,6 +60,9 @@ using Effect =
 
 class Effects {
  public:
+  // `share_memory`: Config's.
+  explicit Effects(Config::ShareMemory share_memory) : share_memory_(share_memory) {}
+
   template <typename SomeEffect>
   void add(SomeEffect effect) {
     list_.emplace_back(std::move(effect));
@@ -70,6 +74,8 @@ class Effects {
   void send_enclosing(LinkId link, Payload frame, wire::Enclosure enclosure) {
     add(effect::SendFrame{link, FrameClass::data, std::move(frame), kNoLink, std::move(enclosure)});
   }
+  // What is done at once: the same bytes, where they can be enclosed without another copy.
+  Payload to_enclose(const Payload& bytes) const { return share_memory_(bytes); }
   void complete(CallId id, Payload result, Rank source = kNoRank) { add(Completion{id, std::move(result), source}); }
   void complete(CallId id, Parts parts) { add(Completion{id, std::move(parts)}); }
   void complete(CallId id, Failure failure) { add(Completion{id, std::move(failure)}); }
@@ -78,6 +84,7 @@ class Effects {
   bool empty() const { return list_.empty(); }
 
  private:
+  Config::ShareMemory share_memory_;
   std::vector<Effect> list_;
 };
 

@@ -11,6 +11,7 @@ Node::Node(const Config& config, const JobId& job, LinkIds& link_ids)
     : config_(config),
       link_ids_(link_ids),
       job_(job),
+      effects_(config.share_memory),
       random_(config.seed),
       joiner_(config, link_ids, effects_, random_),
       table_receiver_(config.world_size, config.tables) {

@@ -36,7 +36,7 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.seed = random.next();
   config.host_name = config.host_key = "host-" + std::to_string(host);
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
-  config.shares_memory = true;
+  config.share_memory = [](const Payload& bytes) { return bytes; };
   config.limits.enclose_bytes = options.enclose_bytes;
   config.limits.message_window_bytes = options.message_window_bytes;
   config.limits.direct_links = options.direct_links;

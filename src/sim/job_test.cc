@@ -217,6 +217,24 @@ TEST(Forming, jobs_of_any_shape_form_and_every_rank_holds_the_same_table) {
   });
 }
 
+TEST(Forming, rank_0_leads_its_host_even_if_it_comes_a_little_after_the_others) {
+  for_seeds(40, [](std::uint64_t seed, Random& random) {
+    Shape shape{.world_size = static_cast<std::uint32_t>(random.between(2, 20)),
+                .ranks_per_host = static_cast<std::uint32_t>(random.between(2, 8)),
+                .root_last = true,
+                .local_size_known = true,
+                .spread = milliseconds(random.between(1, 100))};
+    Job job(shape, seed);
+    SCOPED_TRACE(text_of(shape));
+    job.start_all();
+    ASSERT_TRUE(job.run_until_formed()) << job.story();
+    check_tables(job);
+    for (std::uint32_t rank = 0; rank < std::min(shape.ranks_per_host, shape.world_size); ++rank)
+      EXPECT_EQ(job[0].table->leader(Rank{rank}), kRootRank) << rank;
+    job.expect_no_faults();
+  });
+}
+
 TEST(Forming, hosts_beyond_the_list_get_their_places_from_the_listed_ones_in_turn) {
   for_seeds(60, [](std::uint64_t seed, Random& random) {
     Shape shape{.world_size = static_cast<std::uint32_t>(random.between(10, 60)),

@@ -101,7 +101,7 @@ class Stage {
     config.fan_out = 2 + (shape >> 5 & 1);
     config.use_local_links = (shape & 64) != 0;
     config.rendezvous = "rendezvous:1";
-    config.shares_memory = (shape & 128) != 0;
+    if ((shape & 128) != 0) config.share_memory = [](const Payload& bytes) { return bytes; };
     config.limits.enclose_bytes = 1;
     choose_list(config);
     return config;

@@ -107,7 +107,7 @@ std::variant<std::unique_ptr<RankHandle>, Failure> Runtime::open(RankOptions opt
   }
   complete_config(options);
   options.config.tables = process_->tables;
-  options.config.shares_memory = can_share_memory();
+  options.config.share_memory = can_share_memory() ? share_memory : nullptr;
   std::unique_ptr<engine::Machine> machine = make_machine(options.config);
   auto runner = std::make_shared<EngineRunner>(*process_, std::move(options), std::move(choice), std::move(machine));
   return std::make_unique<RankHandle>(shared_from_this(), std::move(runner));

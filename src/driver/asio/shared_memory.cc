@@ -154,17 +154,22 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire:
   return made;
 }
 
-Payload copy_to_share(Bytes bytes) {
-  if (bytes.size() < kCopyToShareBytes || !can_share_memory()) return Payload::copy(bytes);
-  // Only while the file is made: a slice that owns nothing.
-  const auto made = MemoryFile::make(Payload(Slice(nullptr, bytes)));
+Payload share_memory(const Payload& bytes) {
+  if (bytes.size() < kCopyToShareBytes || OwnFile::of(bytes) || !can_share_memory()) return bytes;
+  const auto made = MemoryFile::make(bytes);
   const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made);
-  if (file == nullptr) return Payload::copy(bytes);
+  if (file == nullptr) return bytes;
   auto mapping = Mapping::make((*file)->descriptor(), bytes.size());
-  if (!mapping) return Payload::copy(bytes);
+  if (!mapping) return bytes;
   const Bytes there = mapping->bytes();
   return Payload(
       Slice(std::shared_ptr<const OwnFile>(new OwnFile(std::move(mapping), *file), OwnFile::Delete()), there));
+}
+
+Payload copy_to_share(Bytes bytes) {
+  // Only for as long as this takes: a slice that owns nothing.
+  const Payload shared = share_memory(Payload(Slice(nullptr, bytes)));
+  return OwnFile::of(shared) ? shared : Payload::copy(bytes);
 }
 
 std::variant<Payload, std::string> map_memory_file(int file) {

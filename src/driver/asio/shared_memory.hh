@@ -36,8 +36,10 @@ class MemoryFiles {
   std::weak_ptr<const MemoryFile> file_;
 };
 
-// A copy of these bytes. If they are many it stands in a memory file of its own, where that is to be had, and is passed
-// on from there when it is enclosed. Each such copy holds a descriptor while it lives.
+// The same bytes, in a memory file of their own if they are many and that is to be had: they are passed on from there
+// when they are enclosed. Each such payload holds a descriptor while it lives.
+Payload share_memory(const Payload& bytes);
+// For bytes that are the caller's: a copy.
 Payload copy_to_share(Bytes bytes);
 
 // The bytes of a file that a peer has passed, which stay as they are; or why they are not to be had.
