@@ -77,7 +77,7 @@ class BanyanJob {
 
 int main(int argument_count, char** arguments) {
   PayloadSettings settings;
-  if (!banyan::bench::parse(argument_count, arguments, settings)) return EXIT_FAILURE;
+  if (!banyan::bench::parse(argument_count, arguments, {"handle", "strings"}, settings)) return EXIT_FAILURE;
   try {
     HierarchicalBootstrap job;
     job.init(Options::from_environment());

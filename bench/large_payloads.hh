@@ -26,7 +26,7 @@ namespace banyan::bench {
 
 struct PayloadSettings {
   std::string operation = "allgather";
-  std::string form = "handle";
+  std::string form;  // in which the result comes: each implementation has its own
   std::size_t bytes = 1024 * 1024;
   int repetitions = 5;
 
@@ -107,15 +107,17 @@ void measure_payloads(Job& job, const PayloadSettings& settings) {
   }
 }
 
-// False: the command line was wrong, and a sentence has been written.
-inline bool parse(int argument_count, char** arguments, PayloadSettings& settings) {
+// The first of the forms is the default. False: the command line was wrong, and a sentence has been written.
+inline bool parse(int argument_count, char** arguments, const std::vector<std::string>& forms,
+                  PayloadSettings& settings) {
+  settings.form = forms.front();
   CLI::App app{
       "Measures large payloads: the time of the slowest rank, and memory; bench/measure_payloads.py starts it."};
   app.add_option("--operation", settings.operation)
       ->check(CLI::IsMember({"allgather", "broadcast"}))
       ->capture_default_str();
-  app.add_option("--form", settings.form, "of the result: read by a handle, or as strings (Banyan's alone)")
-      ->check(CLI::IsMember({"handle", "strings"}))
+  app.add_option("--form", settings.form, "of the result: see the program's first lines")
+      ->check(CLI::IsMember(forms))
       ->capture_default_str();
   app.add_option("--bytes", settings.bytes, "of each contribution, in eights")
       ->check(CLI::Range(std::size_t{8}, std::size_t{1} << 30))

@@ -1,6 +1,9 @@
 // MPI_Allgather and MPI_Bcast of large payloads, under MPI's launcher: what bench/large_payloads.cc does with Banyan.
-// They fill a buffer of the caller's, which is kept from one repetition to the next.
+// They fill a buffer of the caller's. Two forms: it is *kept* from one repetition to the next, or each gets a *new*
+// one, as whoever has a result to keep would take.
 #include "../large_payloads.hh"
+
+#include <memory>
 
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
@@ -19,8 +22,7 @@ class MpiJob {
   explicit MpiJob(const PayloadSettings& settings) : settings_(settings) {
     expect(::MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
     expect(::MPI_Comm_size(MPI_COMM_WORLD, &ranks_));
-    const std::size_t messages = settings.broadcast() ? 1 : static_cast<std::size_t>(ranks_);
-    if (!settings.broadcast() || rank_ != 0) came_.resize(settings.bytes * messages);
+    if (settings.form == "kept") make_buffer();
   }
 
   int rank() const { return rank_; }
@@ -34,36 +36,46 @@ class MpiJob {
 
   void call(std::string& own) {
     const int bytes = static_cast<int>(settings_.bytes);
+    if (settings_.form == "new") make_buffer();
+    result_ = has_result() ? came_.get() : own.data();
     if (settings_.broadcast()) {
-      result_ = rank_ == 0 ? &own : &came_;
-      expect(::MPI_Bcast(result_->data(), bytes, MPI_BYTE, 0, MPI_COMM_WORLD));
+      expect(::MPI_Bcast(result_, bytes, MPI_BYTE, 0, MPI_COMM_WORLD));
     } else {
-      expect(::MPI_Allgather(own.data(), bytes, MPI_BYTE, came_.data(), bytes, MPI_BYTE, MPI_COMM_WORLD));
+      expect(::MPI_Allgather(own.data(), bytes, MPI_BYTE, result_, bytes, MPI_BYTE, MPI_COMM_WORLD));
     }
   }
 
   template <typename Reader>
   void read(const Reader& reader) {
-    for (std::size_t begin = 0; begin < result_->size(); begin += settings_.bytes) {
-      reader(static_cast<int>(begin / settings_.bytes), result_->data() + begin, settings_.bytes);
-    }
+    for (int i = 0; i < messages(); ++i)
+      reader(i, result_ + static_cast<std::size_t>(i) * settings_.bytes, settings_.bytes);
   }
 
-  void let_go() {}
+  void let_go() {
+    if (settings_.form == "new") came_.reset();
+  }
 
  private:
+  int messages() const { return settings_.broadcast() ? 1 : ranks_; }
+  // A broadcast's root has none but what it sends.
+  bool has_result() const { return !settings_.broadcast() || rank_ != 0; }
+  // Its pages come when they are first written.
+  void make_buffer() {
+    if (has_result()) came_.reset(new char[static_cast<std::size_t>(messages()) * settings_.bytes]);
+  }
+
   const PayloadSettings& settings_;
   int rank_ = 0;
   int ranks_ = 0;
-  std::string came_;
-  std::string* result_ = &came_;  // of a broadcast's root what it sends
+  std::unique_ptr<char[]> came_;
+  char* result_ = nullptr;
 };
 
 }  // namespace
 
 int main(int argument_count, char** arguments) {
   PayloadSettings settings;
-  if (!banyan::bench::parse(argument_count, arguments, settings)) return EXIT_FAILURE;
+  if (!banyan::bench::parse(argument_count, arguments, {"kept", "new"}, settings)) return EXIT_FAILURE;
   ::MPI_Init(nullptr, nullptr);
   try {
     MpiJob job(settings);

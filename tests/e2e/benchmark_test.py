@@ -136,7 +136,7 @@ class Payloads(unittest.TestCase):
             again = subprocess.run([*measure, "--report", found], capture_output=True, text=True, check=True).stdout
             samples = json.loads(found.read_text())["samples"]
         self.assertEqual(table, again)
-        names = {sample["implementation"] for sample in samples} - {"open-mpi"}
+        names = {name for name in (sample["implementation"] for sample in samples) if not name.startswith("open-mpi")}
         self.assertEqual(names, {"banyan, handle", "banyan, strings"})
         for sample in samples:
             self.assertEqual(len(sample["repetitions"]), 2)
