@@ -14,6 +14,10 @@ inline constexpr std::size_t kMaxFrameBytes = 64 * 1024;
 // Data frames carry this much: a power of two, so that the fixed records of a table never straddle two chunks,
 // and a multiple of every element size, so that reductions work chunk by chunk.
 inline constexpr std::size_t kChunkBytes = 32 * 1024;
+// On a direct link nothing waits behind a message's frame but what the same two ranks have to say: 0.08 ms at 25 Gb/s,
+// for an eighth of the frames.
+inline constexpr std::size_t kDirectChunkBytes = 256 * 1024;
+inline constexpr std::size_t kMaxDirectFrameBytes = kDirectChunkBytes + 1024;
 // A stream that many ranks are given whole (the table, a broadcast's message, an allgather's result) is cut into so
 // many chunks at most, as long as they are no larger than the greatest: each costs every rank that passes it on some
 // microseconds, and a tree of some levels works side by side with far fewer.

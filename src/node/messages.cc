@@ -20,9 +20,7 @@ constexpr std::size_t kMaxAskedAtATime = 64;
 template <typename Message>
 std::optional<wire::WithTail<Message>> decode(const Payload& body) {
   if constexpr (std::is_same_v<Message, wire::Data>) {
-    auto data = wire::decode_with_tail<wire::Data>(body);
-    if (data && !data->message.carries(data->tail.size())) data.reset();
-    return data;
+    return wire::decode_with_tail<wire::Data>(body);
   } else {
     auto message = wire::decode<Message>(body);
     if (!message) return std::nullopt;
@@ -246,6 +244,9 @@ bool Messages::pass(Time now, LinkId from, const Payload& body) {
   const wire::Ends& ends = frame->message.ends;
   if (raw(ends.source) >= topology_.world_size() || raw(ends.target) >= topology_.world_size()) return false;
   const bool direct = router_.is_direct(from);
+  if constexpr (std::is_same_v<Message, wire::Data>) {
+    if (!frame->message.carries(frame->tail.size(), direct)) return false;
+  }
   if (!router_.can_come(ends, from)) return !direct;
   if (direct) direct_.on_use(ends.source);
   if (ends.target != router_.self()) {

@@ -138,17 +138,18 @@ void OutboundMessages::send_granted(LinkId link, Way& way) {
     way.granted.pop_front();
     Message* message = find(name, sequence);
     if (message == nullptr || message->way != link || message->from == message->to) continue;
-    way.queued += std::min<std::uint64_t>(kChunkBytes, message->to - message->from);
-    send_chunk(name, sequence, *message);
+    way.queued += send_chunk(name, sequence, *message);
     if (message->from < message->to) way.granted.emplace_back(name, sequence);
   }
 }
 
-void OutboundMessages::send_chunk(const FlowName& name, Sequence sequence, Message& message) {
-  const std::uint64_t count = std::min<std::uint64_t>(kChunkBytes, message.to - message.from);
+std::uint64_t OutboundMessages::send_chunk(const FlowName& name, Sequence sequence, Message& message) {
+  const std::size_t most = router_.is_direct(message.way) ? kDirectChunkBytes : kChunkBytes;
+  const std::uint64_t count = std::min<std::uint64_t>(most, message.to - message.from);
   const wire::Data head = head_of(name, sequence, message, message.from);
   router_.send_by(message.way, head, message.bytes.part(message.from, count));
   message.from += count;
+  return count;
 }
 
 void OutboundMessages::on_accept(const wire::Accept& accept) {

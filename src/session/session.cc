@@ -168,7 +168,7 @@ Event Session::on_challenge(const Payload& body) {
   if (challenge->world_size != identity_->world_size)
     return world_sizes_differ(identity_->world_size, challenge->world_size);
   state_ = State::authenticated;
-  decoder_.set_limit(kMaxFrameBytes);
+  decoder_.set_limit(peer_.role == wire::Role::direct ? kMaxDirectFrameBytes : kMaxFrameBytes);
   decoder_.allow_streams();  // the table comes this way
   proven_ = true;
   return event::Authenticated{peer_};
@@ -202,7 +202,7 @@ Event Session::on_proof(const Payload& body) {
     }
   }
   state_ = State::authenticated;
-  decoder_.set_limit(kMaxFrameBytes);
+  decoder_.set_limit(peer_.role == wire::Role::direct ? kMaxDirectFrameBytes : kMaxFrameBytes);
   // Said only now: a stranger learns nothing of the job, and an honest rank gets the reason.
   Reader reader(hello_.bytes());
   wire::Hello hello;

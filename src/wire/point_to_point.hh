@@ -84,7 +84,10 @@ struct Data {
 
   Tag full_tag() const { return {tag, ends.lane.space, ends.lane.communicator}; }
   // What can be said of the bytes without knowing the flow; every hop checks it, so that no hop is blamed for another.
-  bool carries(std::size_t tail_bytes) const { return tail_bytes <= kChunkBytes && tail_bytes <= total - offset; }
+  // `direct`: they have come over a direct link.
+  bool carries(std::size_t tail_bytes, bool direct) const {
+    return tail_bytes <= (direct ? kDirectChunkBytes : kChunkBytes) && tail_bytes <= total - offset;
+  }
   void write(Writer& writer) const;
   void read(Reader& reader);
 };

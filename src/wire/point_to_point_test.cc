@@ -103,13 +103,15 @@ TEST(Data, a_place_beyond_the_message_or_a_message_beyond_the_limit_is_refused) 
 }
 
 TEST(Data, a_frame_carries_a_chunk_at_most_and_no_more_than_is_left_of_its_message) {
-  const Data data{kEnds, {}, 0, 100, 100'000, {}};
-  EXPECT_TRUE(data.carries(0));
-  EXPECT_TRUE(data.carries(kChunkBytes));
-  EXPECT_FALSE(data.carries(kChunkBytes + 1));
+  const Data data{kEnds, {}, 0, 100, 1'000'000, {}};
+  EXPECT_TRUE(data.carries(0, false));
+  EXPECT_TRUE(data.carries(kChunkBytes, false));
+  EXPECT_FALSE(data.carries(kChunkBytes + 1, false));
+  EXPECT_TRUE(data.carries(kDirectChunkBytes, true));
+  EXPECT_FALSE(data.carries(kDirectChunkBytes + 1, true));
   const Data last{kEnds, {}, 0, 90, 100, {}};
-  EXPECT_TRUE(last.carries(10));
-  EXPECT_FALSE(last.carries(11));
+  EXPECT_TRUE(last.carries(10, false));
+  EXPECT_FALSE(last.carries(11, true));
 }
 
 TEST(Grant, one_that_is_backwards_or_too_large_is_refused) {
