@@ -52,6 +52,10 @@ class CollectivePeers {
                        Exchange{operation, from, true, channel});
   }
 
+  // Messages of so many bytes will be sent there: so many hosts may begin to connect at once, instead of each when it
+  // has the first.
+  void foresee(Rank to, std::uint64_t bytes) { requests_.foresee(topology_.job_rank(to), bytes); }
+
   // What a message that is done was for; none: for an operation that is over.
   std::optional<Exchange> take(CallId id) {
     const auto at = exchanges_.find(id);

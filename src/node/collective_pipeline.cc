@@ -49,6 +49,9 @@ DownStream::DownStream(const Pipeline& pipeline, CollectivePeers& peers, Sequenc
 
 void DownStream::begin() {
   begun_ = true;
+  for (const std::vector<Child>& children : children_) {
+    for (const Child& child : children) peers_.foresee(child.rank, pipeline_.segment_bytes());
+  }
   for (unsigned tree = 0; tree < Pipeline::kTrees; ++tree) go_on(tree);
 }
 
@@ -108,6 +111,9 @@ UpStream::UpStream(const Pipeline& pipeline, CollectivePeers& peers, const wire:
 
 void UpStream::begin() {
   begun_ = true;
+  for (unsigned tree = 0; tree < Pipeline::kTrees; ++tree) {
+    if (const auto parent = pipeline_.parent(tree)) peers_.foresee(*parent, pipeline_.segment_bytes());
+  }
   for (unsigned tree = 0; tree < Pipeline::kTrees; ++tree) go_on(tree);
 }
 

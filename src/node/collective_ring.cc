@@ -23,6 +23,7 @@ HostRing::HostRing(const Hosts& hosts, Rank self, CollectivePeers& peers, Sequen
 
 void HostRing::begin() {
   begun_ = true;
+  peers_.foresee(next_, most_bytes_);
   go_on();
 }
 

@@ -54,7 +54,7 @@ class FormedTree {
     for (std::uint32_t i = 0; i < shape.world_size; ++i) {
       Member& member = members_[i];
       member.topology = std::make_unique<Topology>(Rank{i}, table_, member.parent, member.children);
-      member.effects = std::make_unique<Effects>();
+      member.effects = std::make_unique<Effects>(nullptr);
     }
   }
 
@@ -304,7 +304,10 @@ class FormedTree {
     queue.pop_front();
     pipe.bytes -= bytes.size();
     update_busy(index);
-    wire::FrameDecoder decoder(kMaxFrameBytes);
+    const Topology& topology = *members_[raw(pipe.to)].topology;
+    const bool in_tree =
+        topology.parent().link == pipe.to_link || topology.child_index(pipe.to_link) < topology.children().size();
+    wire::FrameDecoder decoder(in_tree ? kMaxFrameBytes : kMaxDirectFrameBytes);
     decoder.allow_streams();
     for (std::size_t i = 0; i < bytes.slice_count(); ++i) decoder.push(bytes.slice(i));
     auto decoded = decoder.next();

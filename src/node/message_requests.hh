@@ -25,6 +25,11 @@ struct Ask {
   Rank peer{};
   wire::Lane lane;
 };
+// A message of so many bytes will be sent there: if it is worth a direct link, that may be made meanwhile.
+struct Foresee {
+  Rank peer{};
+  std::uint64_t bytes = 0;
+};
 // Whoever made the call with this id does not wait any more, and hears no more of it.
 struct Cancel {};
 // Nobody receives what comes with this tag, and with all later numbers, any more: their senders need not wait for that.
@@ -39,7 +44,7 @@ struct Forget {
 
 struct MessageRequest {
   CallId id{};
-  std::variant<Send, Receive, Ask, Cancel, Discard, Forget> what;
+  std::variant<Send, Receive, Ask, Foresee, Cancel, Discard, Forget> what;
 };
 
 // A Send or Receive that has come to its end.
@@ -62,6 +67,7 @@ class MessageRequests {
     return add(next(last_), Receive{source, tag, most_bytes});
   }
   void ask(Rank peer, const wire::Lane& lane) { list_.push_back({{}, Ask{peer, lane}}); }
+  void foresee(Rank peer, std::uint64_t bytes) { list_.push_back({{}, Foresee{peer, bytes}}); }
   void cancel(CallId id) { list_.push_back({id, Cancel{}}); }
   void discard(const wire::Tag& tag, bool and_later) { list_.push_back({{}, Discard{tag, and_later}}); }
   void forget(CommunicatorId communicator) { list_.push_back({{}, Forget{communicator}}); }

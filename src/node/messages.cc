@@ -128,6 +128,8 @@ void Messages::carry_out(Time now, MessageRequest request) {
   now_ = now;
   if (const auto* asking = std::get_if<Ask>(&request.what)) {
     if (!over_ && asking->peer != router_.self()) probed_.insert({asking->peer, asking->lane});
+  } else if (const auto* foreseen = std::get_if<Foresee>(&request.what)) {
+    if (!over_ && router_.reachable(foreseen->peer)) direct_.count(now, foreseen->peer, foreseen->bytes);
   } else if (const auto* discarded = std::get_if<Discard>(&request.what)) {
     discarded->and_later ? inbound_.discard_from(discarded->tag) : inbound_.discard(discarded->tag);
   } else if (const auto* forgotten = std::get_if<Forget>(&request.what)) {
