@@ -82,6 +82,34 @@ bool is_text_of_everyone(const HierarchicalBootstrap& job, const std::vector<std
 
 bool allgather(HierarchicalBootstrap& job) { return is_text_of_everyone(job, job.allgather(text_of(job.rank()))); }
 
+// Large ones are read where they lie: on one host in memory that its ranks share.
+constexpr std::size_t kLargeBytes = 4 * 1024 * 1024;
+
+std::string large_text(int rank, std::size_t bytes) {
+  std::string text(bytes, '\0');
+  for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(i / 64 + static_cast<std::size_t>(rank));
+  return text;
+}
+
+bool holds(const banyan::MessageView& view, const std::string& text) {
+  return std::string_view(reinterpret_cast<const char*>(view.data()), view.size()) == text;
+}
+
+bool broadcast_large(HierarchicalBootstrap& job, int root) {
+  const std::string message = large_text(root, kLargeBytes);
+  const banyan::Handle handle = job.begin_broadcast(root, job.rank() == root ? message : "");
+  return holds(handle.view(), message);
+}
+
+bool allgather_large(HierarchicalBootstrap& job) {
+  const std::size_t bytes = kLargeBytes / static_cast<std::size_t>(job.world_size());
+  const banyan::Handle handle = job.begin_allgather(large_text(job.rank(), bytes));
+  bool right = true;
+  for (int rank = 0; rank < job.world_size(); ++rank)
+    right = right && holds(handle.view(static_cast<std::size_t>(rank)), large_text(rank, bytes));
+  return right;
+}
+
 bool gather(HierarchicalBootstrap& job, int root) {
   const std::vector<std::string> texts = job.gather(root, text_of(job.rank()));
   return job.rank() == root ? is_text_of_everyone(job, texts) : texts.empty();
@@ -301,6 +329,8 @@ Results run(Options options) {
   measure("broadcast", {[&] { return broadcast_from(*job, 0); }, [&] { return broadcast_from(*job, last); },
                         [&] { return broadcast_from(*job, last / 2); }});
   measure("allgather", {[&] { return allgather(*job); }});
+  measure("broadcast, 4 MiB", {[&] { return broadcast_large(*job, last); }});
+  measure("allgather, 4 MiB", {[&] { return allgather_large(*job); }});
   measure("gather", {[&] { return gather(*job, 0); }, [&] { return gather(*job, last); }});
   measure("scatter", {[&] { return scatter(*job, 0); }, [&] { return scatter(*job, last); }});
   measure("reduce", {[&] { return reduce(*job, 0); }, [&] { return reduce(*job, last); }});
@@ -370,6 +400,8 @@ void print_json(const Results& results) {
                                     {"start_ms", ms("start, second job")},
                                     {"broadcast_ms", ms("broadcast")},
                                     {"allgather_ms", ms("allgather")},
+                                    {"broadcast_4mib_ms", ms("broadcast, 4 MiB")},
+                                    {"allgather_4mib_ms", ms("allgather, 4 MiB")},
                                     {"barrier_ms", ms("barrier")},
                                     {"send_recv_ms", ms("send/recv, ring")},
                                     {"recv_any_ms", ms("recv_any, all to one")},

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <functional>
@@ -180,8 +181,36 @@ TEST(SharedMemory, the_leader_reads_a_large_result_where_the_ranks_of_its_host_d
   EXPECT_NE(files[leader], 0u);
   for (std::size_t rank = 0; rank < kRanks; ++rank) {
     // None: rank 0 where another rank is the leader.
-    if (links[rank] > 0) EXPECT_EQ(files[rank], files[leader]) << rank;
+    if (links[rank] > 0) {
+      EXPECT_EQ(files[rank], files[leader]) << rank;
+    }
   }
+}
+
+TEST(LongStreams, go_from_host_to_host_over_direct_links) {
+  constexpr int kRanks = 8;
+  constexpr std::size_t kBytes = 3'000'000;
+  const auto text_of = [](int rank, std::size_t bytes) { return std::string(bytes, static_cast<char>('a' + rank)); };
+  std::vector<Options> all = job_options(kRanks);
+  for (Options& options : all) options.host_id = "host " + std::to_string(options.rank / 2);
+  std::atomic<std::uint64_t> opened = 0;
+  run_ranks(all, [&](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    ASSERT_EQ(job.statistics().hosts, 4);
+    std::string message = options.rank == 5 ? text_of(5, kBytes) : "";
+    job.broadcast(5, message);
+    EXPECT_EQ(message, text_of(5, kBytes));
+    EXPECT_EQ(job.allreduce(std::vector<std::uint32_t>(kBytes / 4, 1), Reduction::sum),
+              std::vector<std::uint32_t>(kBytes / 4, kRanks));
+    const std::vector<std::string> gathered = job.allgather(text_of(options.rank, kBytes / 4));
+    for (int rank = 0; rank < kRanks; ++rank)
+      EXPECT_EQ(gathered[static_cast<std::size_t>(rank)], text_of(rank, kBytes / 4));
+    opened += job.statistics().direct_links_opened;
+    job.barrier();
+    job.close();
+  });
+  EXPECT_GT(opened, 0u);
 }
 
 TEST(SharedMemory, a_large_broadcast_is_written_once_for_all_ranks_of_a_host) {
