@@ -265,6 +265,62 @@ TEST(LongStreams, a_leader_that_closes_after_its_call_and_stays_for_those_below_
   for (std::uint32_t rank = 0; rank < 7; ++rank) EXPECT_NE(job.result<Payload>(Rank{rank}, CallId{0}), nullptr) << rank;
 }
 
+// A message that stands in front of those that the first operation sends in this channel.
+void give_first(CollectivesJob& job, Rank from, Rank to, StreamChannel channel, Payload bytes) {
+  const wire::Tag tag{static_cast<std::uint32_t>(channel) - 1, wire::Space::stream, kWorld};
+  job.operations(from).messages().send(job.now, CallId{1000 + raw(to) * 10 + static_cast<std::uint64_t>(channel)},
+                                       Send{to, tag, std::move(bytes)}, kNever);
+}
+
+// The calls of these ranks fail, and say that rank 1 gave what does not belong there.
+void expect_named(CollectivesJob& job, const RankSet& informed) {
+  job.run_for(3s);
+  for (std::uint32_t rank = 0; rank < job.world_size(); ++rank) {
+    if (!informed.contains(Rank{rank})) continue;
+    const Failure* failure = job.failure(Rank{rank}, CallId{0});
+    ASSERT_NE(failure, nullptr) << rank;
+    EXPECT_EQ(failure->code, FailureCode::mismatch);
+    EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+  }
+}
+
+TEST(LongStreams, a_segment_of_the_wrong_size_goes_no_further_and_its_sender_is_named) {
+  CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
+  for (std::uint32_t to = 0; to < 6; ++to) {
+    for (const StreamChannel channel : {StreamChannel::down_even, StreamChannel::down_odd}) {
+      if (to != 1) give_first(job, Rank{1}, Rank{to}, channel, pattern(1, 20'000));
+    }
+  }
+  for (std::uint32_t rank = 0; rank < 6; ++rank)
+    job.call(Rank{rank}, broadcast(Rank{1}, rank == 1 ? pattern(1, kLong) : Payload{}));
+  RankSet others;
+  for (const std::uint32_t rank : {0u, 2u, 3u, 4u, 5u}) others.insert(Rank{rank});
+  expect_named(job, others);
+}
+
+TEST(LongStreams, a_part_of_a_reduction_of_the_wrong_size_is_not_combined_and_its_sender_is_named) {
+  CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
+  for (std::uint32_t to = 0; to < 6; ++to) {
+    for (const StreamChannel channel : {StreamChannel::up_even, StreamChannel::up_odd}) {
+      if (to != 1) give_first(job, Rank{1}, Rank{to}, channel, pattern(1, 20'000));
+    }
+  }
+  for (std::uint32_t rank = 0; rank < 6; ++rank)
+    job.call(Rank{rank}, reduce(Rank{0}, Reduction::sum, ElementType::uint32, pattern(rank, kLong)));
+  expect_named(job, RankSet::single(Rank{0}));
+}
+
+TEST(LongStreams, a_block_of_the_ring_with_what_nobody_gave_goes_no_further_and_its_sender_is_named) {
+  CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
+  for (std::uint32_t to = 0; to < 6; ++to) {
+    if (to != 1) give_first(job, Rank{1}, Rank{to}, StreamChannel::down_even, pattern(1, 20'000));
+  }
+  for (std::uint32_t rank = 0; rank < 6; ++rank) job.call(Rank{rank}, allgather(pattern(rank, kLong)));
+  RankSet others;
+  for (const std::uint32_t rank : {0u, 2u, 3u, 4u, 5u}) others.insert(Rank{rank});
+  expect_named(job, others);
+}
+
 TEST(LongStreams, go_over_the_tree_where_that_is_cheaper) {
   using enum CollectiveKind;
   for (const CollectiveKind kind : {broadcast, reduce, allreduce, allgather}) {

@@ -95,6 +95,15 @@ TEST_F(CollectivesPeers, votes_come_once_and_in_order_from_below) {
   EXPECT_FALSE(up(Frame(Part::vote, kMaxCollectivesInFlight, kBarrier)));
 }
 
+TEST_F(CollectivesPeers, only_the_sources_subtree_says_how_long_a_broadcast_is) {
+  const CallSignature own = rooted(CollectiveKind::broadcast, 0);
+  EXPECT_FALSE(up(Frame(Part::vote, 0, own).place(0, 1'000'000)));
+  const CallSignature others = rooted(CollectiveKind::broadcast, raw(other_child));
+  EXPECT_FALSE(up(Frame(Part::vote, 0, others).place(0, 1'000'000)));
+  EXPECT_TRUE(up(Frame(Part::vote, 0, others)));
+  EXPECT_TRUE(give(kRootRank, other_child, Frame(Part::vote, 0, others).place(0, 1'000'000)));
+}
+
 TEST_F(CollectivesPeers, a_child_that_has_left_says_no_more) {
   job.at(kRootRank).on_child_left(job.tree.link(kRootRank, child));
   EXPECT_FALSE(up(Frame(Part::vote, 0, kBarrier)));
