@@ -281,6 +281,7 @@ void expect_named(CollectivesJob& job, const RankSet& informed) {
     ASSERT_NE(failure, nullptr) << rank;
     EXPECT_EQ(failure->code, FailureCode::mismatch);
     EXPECT_EQ(failure->ranks, RankSet::single(Rank{1})) << failure->text;
+    EXPECT_NE(failure->text.find("rank 1 gave 20000 bytes"), std::string::npos) << failure->text;
   }
 }
 
