@@ -116,7 +116,7 @@ inline bool parse(int argument_count, char** arguments, const std::vector<std::s
   app.add_option("--operation", settings.operation)
       ->check(CLI::IsMember({"allgather", "broadcast"}))
       ->capture_default_str();
-  app.add_option("--form", settings.form, "of the result: see the program's first lines")
+  app.add_option("--form", settings.form, "how a rank has the result (docs/benchmarks.md, Large payloads)")
       ->check(CLI::IsMember(forms))
       ->capture_default_str();
   app.add_option("--bytes", settings.bytes, "of each contribution, in eights")

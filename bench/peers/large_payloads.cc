@@ -37,7 +37,7 @@ class MpiJob {
   void call(std::string& own) {
     const int bytes = static_cast<int>(settings_.bytes);
     if (settings_.form == "new") make_buffer();
-    result_ = has_result() ? came_.get() : own.data();
+    result_ = needs_buffer() ? came_.get() : own.data();
     if (settings_.broadcast()) {
       expect(::MPI_Bcast(result_, bytes, MPI_BYTE, 0, MPI_COMM_WORLD));
     } else {
@@ -57,11 +57,11 @@ class MpiJob {
 
  private:
   int messages() const { return settings_.broadcast() ? 1 : ranks_; }
-  // A broadcast's root has none but what it sends.
-  bool has_result() const { return !settings_.broadcast() || rank_ != 0; }
+  // A broadcast's root has its message.
+  bool needs_buffer() const { return !settings_.broadcast() || rank_ != 0; }
   // Its pages come when they are first written.
   void make_buffer() {
-    if (has_result()) came_.reset(new char[static_cast<std::size_t>(messages()) * settings_.bytes]);
+    if (needs_buffer()) came_.reset(new char[static_cast<std::size_t>(messages()) * settings_.bytes]);
   }
 
   const PayloadSettings& settings_;

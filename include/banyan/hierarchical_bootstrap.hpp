@@ -271,7 +271,8 @@ class HierarchicalBootstrap {
   // ---- Collective operations on messages ----------------------------------------------------------------------------
 
   // `message` of `root` goes to all; elsewhere it is overwritten.
-  // At the root a handle of 1 MiB or more holds a descriptor, of the memory that the ranks of its host share.
+  // At the root a message of 1 MiB or more takes a descriptor, of the memory that the ranks of its host share, until
+  // they have it; if it has no such ranks, as long as its handle.
   template <typename Message, typename = detail::IfMessage<Message>>
   void broadcast(int root, Message& message, Timeout timeout = {}) {
     const Handle done = run({Kind::broadcast, timeout, root, view_at(root, message)});

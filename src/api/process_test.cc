@@ -164,6 +164,7 @@ TEST(SharedMemory, the_leader_reads_a_large_result_where_the_ranks_of_its_host_d
   constexpr int kRanks = 4;
   constexpr std::size_t kBytes = 400'000;
   std::vector<std::uint64_t> files(kRanks);
+  std::vector<std::uint64_t> files_of_sums(kRanks);
   std::vector<int> links;
   run_job(kRanks, [&](HierarchicalBootstrap& job) {
     const std::vector<int> links_of = job.allgather_value(job.statistics().local_links);
@@ -173,44 +174,24 @@ TEST(SharedMemory, the_leader_reads_a_large_result_where_the_ranks_of_its_host_d
       EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(view.data()), view.size()),
                 std::string(kBytes, static_cast<char>('A' + i)));
     }
+    const std::vector<std::uint32_t> ones(kBytes, 1);
+    const Handle sums = job.begin_allreduce(ones.data(), ones.size(), Reduction::sum);
+    EXPECT_EQ(sums.elements<std::uint32_t>(), std::vector<std::uint32_t>(kBytes, kRanks));
     files[static_cast<std::size_t>(job.rank())] = memory_file_at(gathered.view(3).data());
+    files_of_sums[static_cast<std::size_t>(job.rank())] = memory_file_at(sums.view().data());
     if (job.rank() == 0) links = links_of;
     job.barrier();
   });
   const auto leader = static_cast<std::size_t>(std::ranges::max_element(links) - links.begin());
   EXPECT_NE(files[leader], 0u);
+  EXPECT_NE(files_of_sums[leader], 0u);
   for (std::size_t rank = 0; rank < kRanks; ++rank) {
     // None: rank 0 where another rank is the leader.
     if (links[rank] > 0) {
       EXPECT_EQ(files[rank], files[leader]) << rank;
+      EXPECT_EQ(files_of_sums[rank], files_of_sums[leader]) << rank;
     }
   }
-}
-
-TEST(LongStreams, go_from_host_to_host_over_direct_links) {
-  constexpr int kRanks = 8;
-  constexpr std::size_t kBytes = 3'000'000;
-  const auto text_of = [](int rank, std::size_t bytes) { return std::string(bytes, static_cast<char>('a' + rank)); };
-  std::vector<Options> all = job_options(kRanks);
-  for (Options& options : all) options.host_id = "host " + std::to_string(options.rank / 2);
-  std::atomic<std::uint64_t> opened = 0;
-  run_ranks(all, [&](HierarchicalBootstrap& job, const Options& options) {
-    job.init(options);
-    job.start();
-    ASSERT_EQ(job.statistics().hosts, 4);
-    std::string message = options.rank == 5 ? text_of(5, kBytes) : "";
-    job.broadcast(5, message);
-    EXPECT_EQ(message, text_of(5, kBytes));
-    EXPECT_EQ(job.allreduce(std::vector<std::uint32_t>(kBytes / 4, 1), Reduction::sum),
-              std::vector<std::uint32_t>(kBytes / 4, kRanks));
-    const std::vector<std::string> gathered = job.allgather(text_of(options.rank, kBytes / 4));
-    for (int rank = 0; rank < kRanks; ++rank)
-      EXPECT_EQ(gathered[static_cast<std::size_t>(rank)], text_of(rank, kBytes / 4));
-    opened += job.statistics().direct_links_opened;
-    job.barrier();
-    job.close();
-  });
-  EXPECT_GT(opened, 0u);
 }
 
 TEST(SharedMemory, a_large_broadcast_is_written_once_for_all_ranks_of_a_host) {
@@ -233,6 +214,35 @@ TEST(SharedMemory, a_large_broadcast_is_written_once_for_all_ranks_of_a_host) {
   EXPECT_NE(written, 0u);
   // Rank 0, where it is not the leader, is above it in the tree, and given the bytes themselves.
   EXPECT_GE(std::ranges::count(files, written), kRanks - 1);
+}
+
+TEST(LongStreams, go_from_host_to_host_over_direct_links) {
+  constexpr int kRanks = 8;
+  constexpr std::size_t kBytes = 3'000'000;
+  const auto text_of = [](int rank, std::size_t bytes) { return std::string(bytes, static_cast<char>('a' + rank)); };
+  std::vector<Options> all = job_options(kRanks);
+  for (Options& options : all) options.host_id = "host " + std::to_string(options.rank / 2);
+  std::atomic<std::uint64_t> opened = 0;
+  std::atomic<std::uint64_t> lost = 0;
+  run_ranks(all, [&](HierarchicalBootstrap& job, const Options& options) {
+    job.init(options);
+    job.start();
+    ASSERT_EQ(job.statistics().hosts, 4);
+    std::string message = options.rank == 5 ? text_of(5, kBytes) : "";
+    job.broadcast(5, message);
+    EXPECT_EQ(message, text_of(5, kBytes));
+    EXPECT_EQ(job.allreduce(std::vector<std::uint32_t>(kBytes / 4, 1), Reduction::sum),
+              std::vector<std::uint32_t>(kBytes / 4, kRanks));
+    const std::vector<std::string> gathered = job.allgather(text_of(options.rank, kBytes / 4));
+    for (int rank = 0; rank < kRanks; ++rank)
+      EXPECT_EQ(gathered[static_cast<std::size_t>(rank)], text_of(rank, kBytes / 4));
+    opened += job.statistics().direct_links_opened;
+    lost += job.statistics().direct_links_lost;
+    job.barrier();
+    job.close();
+  });
+  EXPECT_GT(opened, 0u);
+  EXPECT_EQ(lost, 0u) << "a frame that was as long as direct links have them was refused";
 }
 
 bool is_misuse(const std::function<void()>& call) {
@@ -273,6 +283,22 @@ TEST(Fork, a_child_is_told_that_its_parents_bootstrap_is_not_its_own) {
   EXPECT_EQ(verdict, 0);
   job->send(0, "y");
   EXPECT_EQ(pending.message(), "y");
+}
+
+TEST(Fork, a_child_that_drops_a_large_result_closes_no_other_file) {
+  HierarchicalBootstrap job;
+  job.init(0, 1, "127.0.0.1", 0);
+  job.start();
+  Handle large = job.begin_broadcast(0, std::string(2'000'000, 'x'));
+  large.wait();
+  const int verdict = driver::child_of_fork([&] {
+    // As many as this process has, at least: they take the places of all that the child was not left.
+    std::vector<int> files;
+    for (int i = 0; i < 100; ++i) files.push_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    large = {};
+    return std::ranges::all_of(files, [](int file) { return ::fcntl(file, F_GETFD) >= 0; }) ? 0 : 1;
+  });
+  EXPECT_EQ(verdict, 0);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ bool BroadcastAlgorithm::on_data(LinkId from, const wire::Collective& head, cons
   }
   links_.flood_stream(from, head, tail);
   if (!stream_.complete()) return true;
-  stream_.move_to(links_.enclose_down(head, stream_.bytes(), from));
+  stream_.replace(links_.enclose_down(head, stream_.bytes(), from));
   if (called_) finish(stream_.bytes());
   return true;
 }

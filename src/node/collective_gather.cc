@@ -172,7 +172,7 @@ void GatherAlgorithm::finish_if_complete() {
       head_.offset = offset;
       links_.send_stream_down(head_, chunk, kNoLink, reach);
     });
-    parts = parts.with(links_.enclose_down(head_, stream, kNoLink, reach));
+    parts = parts.at(links_.enclose_down(head_, stream, kNoLink, reach));
     proves_all_called_ = true;
   }
   result_ = std::move(parts);

@@ -53,8 +53,8 @@ class CollectiveLinks {
   void flood_stream(LinkId from, const wire::Collective& head, const Payload& chunk);
   // The whole stream, once it is here; for every call of the two above. Nothing goes back to `from`. Returns the same
   // bytes, to go on with: where it was enclosed, those that this rank shares with its children.
-  Payload enclose_down(wire::Collective head, const Payload& stream, LinkId from = kNoLink,
-                       Reach reach = Reach::subtree);
+  [[nodiscard]] Payload enclose_down(wire::Collective head, const Payload& stream, LinkId from = kNoLink,
+                                     Reach reach = Reach::subtree);
 
   // `feeder`: the link that made this rank say it.
   void send_control(LinkId to, const wire::Collective& head, const Payload& tail = {}, LinkId feeder = kNoLink);

@@ -86,7 +86,7 @@ void ReductionAlgorithm::pass_up(const Payload& chunk) {
 
 void ReductionAlgorithm::on_all_combined() {
   if (links_.is_root()) {
-    if (for_everyone()) result_stream_.move_to(links_.enclose_down(head_, result_stream_.bytes()));
+    if (for_everyone()) result_stream_.replace(links_.enclose_down(head_, result_stream_.bytes()));
     proves_all_called_ = for_everyone();
     finish(gets_result() ? result_stream_.bytes() : Payload{});
   } else if (!gets_result()) {
@@ -131,7 +131,7 @@ bool ReductionAlgorithm::on_result(LinkId from, const wire::Collective& head, co
   if (!result_stream_.accept(head, tail)) return false;
   if (for_everyone()) links_.send_stream_down(head, tail, from);
   if (!result_stream_.complete()) return true;
-  if (for_everyone()) result_stream_.move_to(links_.enclose_down(head, result_stream_.bytes()));
+  if (for_everyone()) result_stream_.replace(links_.enclose_down(head, result_stream_.bytes()));
   proves_all_called_ = for_everyone();
   finish(result_stream_.bytes());
   return true;

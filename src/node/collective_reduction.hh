@@ -16,6 +16,7 @@
 
 #include "node/collective_algorithm.hh"
 #include "node/collective_blocks.hh"
+#include "node/collective_entries.hh"
 #include "node/collective_pipeline.hh"
 #include "node/collective_stream.hh"
 
@@ -112,7 +113,7 @@ class TreeReduceScatterAlgorithm : public ReductionAlgorithm {
   void start(Collective call) override;
 
  private:
-  Payload own_part(Payload result) const override { return blocks_.of(result, self()); }
+  Payload own_part(Payload result) const override { return unpinned(blocks_.of(result, self())); }
 
   Blocks blocks_;
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/assert.hh"
 #include "base/limits.hh"
 #include "node/payload_cursor.hh"
 #include "wire/collective.hh"
@@ -44,8 +45,11 @@ class IncomingStream {
   bool accept(const wire::Collective& head, const Payload& tail);
   bool complete() const { return total_ && bytes_.size() == *total_; }
   const Payload& bytes() const { return bytes_; }
-  // The same bytes, somewhere else.
-  void move_to(Payload bytes) { bytes_ = std::move(bytes); }
+  // Equal bytes that stand elsewhere: the old ones are let go.
+  void replace(Payload bytes) {
+    BANYAN_ASSERT(bytes.size() == bytes_.size());
+    bytes_ = std::move(bytes);
+  }
 
  private:
   std::optional<std::uint64_t> total_;

@@ -52,8 +52,9 @@ struct Config {
   // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
   std::uint32_t local_size = 0;
   bool use_local_links = true;  // false: every rank is its own leader and uses TCP only
-  // The driver's: these bytes where the ranks of this host can be given them without another copy, or as they are if
-  // that is not worth it. Null: it can't hand enclosures to them.
+  // The driver's, and the only thing of it that the core calls: the same bytes, where the ranks of this host can be
+  // given them without another copy, or as they are if that is not worth it. It must not call back. Null: it can't hand
+  // enclosures to them.
   using ShareMemory = Payload (*)(const Payload&);
   ShareMemory share_memory = nullptr;
   std::uint64_t enclose_bytes() const { return share_memory != nullptr ? limits.enclose_bytes : UINT64_MAX; }

@@ -63,7 +63,7 @@ class DirectLinks {
   // Whether a link to `peer` makes sense: another rank, which is no neighbour in the tree.
   bool may_have(Rank peer) const;
 
-  // A message of so many bytes is about to be sent there: begins to make a link if that is worth it.
+  // A message of so many bytes is about to be sent there, or will be soon: begins to make a link if that is worth it.
   void count(Time now, Rank peer, std::uint64_t bytes);
   // A frame has come by its link.
   void on_use(Rank peer) { touch(peer, peers_.at(peer)); }

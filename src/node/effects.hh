@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/assert.hh"
 #include "base/bytes.hh"
 #include "base/ids.hh"
 #include "base/time.hh"
@@ -74,8 +75,12 @@ class Effects {
   void send_enclosing(LinkId link, Payload frame, wire::Enclosure enclosure) {
     add(effect::SendFrame{link, FrameClass::data, std::move(frame), kNoLink, std::move(enclosure)});
   }
-  // What is done at once: the same bytes, where they can be enclosed without another copy.
-  Payload to_enclose(const Payload& bytes) const { return share_memory_(bytes); }
+  // No effect, but done at once, since the caller goes on with what it returns: the same bytes, where they can be
+  // enclosed without another copy. Only where Config::enclose_bytes() lets something be enclosed.
+  Payload to_enclose(const Payload& bytes) const {
+    BANYAN_ASSERT(share_memory_ != nullptr);
+    return share_memory_(bytes);
+  }
   void complete(CallId id, Payload result, Rank source = kNoRank) { add(Completion{id, std::move(result), source}); }
   void complete(CallId id, Parts parts) { add(Completion{id, std::move(parts)}); }
   void complete(CallId id, Failure failure) { add(Completion{id, std::move(failure)}); }

@@ -56,8 +56,10 @@ Joiner::Joiner(const Config& config, LinkIds& link_ids, Effects& effects, Random
 void Joiner::start(Time now) {
   if (config_.rank != kRootRank) {
     if (config_.use_local_links) {
-      // Launchers mostly give a host's ranks numbers in a row.
-      if (raw(config_.rank) < config_.local_size) root_comes_until_ = after(now, config_.limits.root_head_start);
+      // Numbers mostly stand in a row. Where they don't, at least one rank of a host without rank 0 has one that is not
+      // below, and leads at once; so only rank 0's host can wait.
+      if (!computed() && raw(config_.rank) < config_.local_size)
+        root_comes_until_ = after(now, config_.limits.root_head_start);
       connect(now, Step::local);
     } else {
       lead(now);
@@ -338,7 +340,7 @@ void Joiner::local_failed(Time now, const Failure& failure, bool rejected_by_pee
     fatal_ = failure;
     return;
   }
-  if (!squatter && root_comes_until_ != kNever && now < root_comes_until_) return retry(now, Step::local);
+  if (!squatter && now < root_comes_until_) return retry(now, Step::local);
   if (failure.code == FailureCode::timed_out) local_refusals_ += kLocalRefusals / 4;  // silence costs seconds
   if (squatter || ++local_refusals_ >= kLocalRefusals) {
     effects_.add(effect::Notice{

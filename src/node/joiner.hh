@@ -127,7 +127,7 @@ class Joiner {
   wire::Placement placement_;
   Time patience_ = kNever;  // until when the parent, or a listed host, is tried before another is asked for a place
   Time last_job_until_ = kNever;
-  Time root_comes_until_ = kNever;  // this rank seems to be on rank 0's host: until when that is to claim its name
+  Time root_comes_until_{};  // this rank seems to be on rank 0's host: until when that is to claim its name
   Rank unreachable_ = kNoRank;
   FailureCode unreachable_reason_{};
   std::optional<Upstream> upstream_;

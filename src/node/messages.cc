@@ -246,6 +246,7 @@ bool Messages::pass(Time now, LinkId from, const Payload& body) {
   const wire::Ends& ends = frame->message.ends;
   if (raw(ends.source) >= topology_.world_size() || raw(ends.target) >= topology_.world_size()) return false;
   const bool direct = router_.is_direct(from);
+  // How much a frame may carry depends on the link that it came by.
   if constexpr (std::is_same_v<Message, wire::Data>) {
     if (!frame->message.carries(frame->tail.size(), direct)) return false;
   }

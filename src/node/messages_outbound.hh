@@ -96,7 +96,7 @@ class OutboundMessages {
   void announce(const FlowName& name, Sequence sequence, Message& message);
   wire::Data head_of(const FlowName& name, Sequence sequence, const Message& message, std::uint64_t offset) const;
   void send_granted(LinkId link, Way& way);
-  // Of so many bytes.
+  // The next of the granted bytes; returns how many.
   std::uint64_t send_chunk(const FlowName& name, Sequence sequence, Message& message);
   Message* find(const FlowName& name, Sequence sequence);
   static Message* find(Flow& flow, Sequence sequence);

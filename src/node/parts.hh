@@ -31,8 +31,8 @@ class Parts {
   // All of them at once, in one walk; none if the ends go back and forth, so that parts would overlap.
   std::optional<std::vector<Payload>> split() const;
   const Payload& stream() const { return stream_; }
-  // The same, in another place. `stream`: equal to stream().
-  Parts with(Payload stream) const { return Parts(std::move(stream), count_); }
+  // The same, where an equal stream stands.
+  Parts at(Payload stream) const { return Parts(std::move(stream), count_); }
 
  private:
   Parts(Payload stream, std::size_t count) : stream_(std::move(stream)), count_(count) {}

@@ -65,7 +65,8 @@ Session Session::initiate(const Identity& identity, wire::Role role, Rank to, co
 Session Session::respond(const Identity& identity, const wire::Nonce& nonce) { return Session(identity, false, nonce); }
 
 bool Session::enclose(Payload bytes) {
-  if (!proven_ || !initiator_ || decoder_.enclosures() >= kMostEnclosures || bytes.size() > kMaxMessageBytes)
+  if (!proven_ || !initiator_ || peer_.role != wire::Role::local || decoder_.enclosures() >= kMostEnclosures ||
+      bytes.size() > kMaxMessageBytes)
     return false;
   decoder_.enclose(std::move(bytes));
   return true;
@@ -168,10 +169,15 @@ Event Session::on_challenge(const Payload& body) {
   if (challenge->world_size != identity_->world_size)
     return world_sizes_differ(identity_->world_size, challenge->world_size);
   state_ = State::authenticated;
-  decoder_.set_limit(peer_.role == wire::Role::direct ? kMaxDirectFrameBytes : kMaxFrameBytes);
-  decoder_.allow_streams();  // the table comes this way
+  allow_long_frames();
   proven_ = true;
+  allow_streams();  // the table comes this way
   return event::Authenticated{peer_};
+}
+
+// The other side has proved itself: its frames may be as long as this kind of link has them.
+void Session::allow_long_frames() {
+  decoder_.set_limit(peer_.role == wire::Role::direct ? kMaxDirectFrameBytes : kMaxFrameBytes);
 }
 
 // Whether the other side is a process of this side's own rank on one host. Its leader has something to say to that: it
@@ -202,7 +208,7 @@ Event Session::on_proof(const Payload& body) {
     }
   }
   state_ = State::authenticated;
-  decoder_.set_limit(peer_.role == wire::Role::direct ? kMaxDirectFrameBytes : kMaxFrameBytes);
+  allow_long_frames();
   // Said only now: a stranger learns nothing of the job, and an honest rank gets the reason.
   Reader reader(hello_.bytes());
   wire::Hello hello;

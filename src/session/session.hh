@@ -60,10 +60,10 @@ class Session {
   void push(Slice bytes) { decoder_.push(std::move(bytes)); }
   // Of an authenticated peer that was accepted: what it sends may be longer from now on.
   void allow_streams() {
-    if (authenticated()) decoder_.allow_streams();
+    if (authenticated() && peer_.role != wire::Role::direct) decoder_.allow_streams();
   }
-  // What a frame that is still to come encloses. False: not from a stranger or one that has called this side, not so
-  // many, not so large.
+  // What a frame that is still to come encloses. False: only from the leader that this side has called, not so many,
+  // not so large.
   bool enclose(Payload bytes);
   // The next thing that the bytes pushed so far mean; monostate: nothing until more come.
   Event poll();
@@ -90,6 +90,7 @@ class Session {
   Event on_proof(const Payload& body);
   Event on_reject(const Payload& body);
   Event broken(FailureCode code, std::string text);
+  void allow_long_frames();
   bool another_life(Rank rank, Incarnation incarnation) const;
   Event world_sizes_differ(std::uint32_t initiators, std::uint32_t responders);
   security::Key challenge_mac(const wire::Challenge& challenge) const;

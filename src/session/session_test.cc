@@ -5,6 +5,7 @@
 
 #include "base/random.hh"
 #include "wire/join.hh"
+#include "wire/point_to_point.hh"
 
 namespace banyan::session {
 namespace {
@@ -114,12 +115,17 @@ TEST(Session, frames_follow_in_whatever_pieces_bytes_come) {
 TEST(Session, only_a_peer_that_has_proved_itself_may_enclose_and_not_much_before_its_frames) {
   const Identity one = identity(1);
   const Identity two = identity(2);
-  Pair pair(one, two);
+  Pair pair(one, two, wire::Role::local);
   EXPECT_FALSE(pair.initiator.enclose(Payload::copy("x")));
   EXPECT_FALSE(pair.responder.enclose(Payload::copy("x")));
   pair.run();
   for (std::size_t i = 0; i < kMostEnclosures; ++i) EXPECT_TRUE(pair.initiator.enclose(Payload::copy("x")));
   EXPECT_FALSE(pair.initiator.enclose(Payload::copy("x")));
+  for (const wire::Role role : {wire::Role::joiner, wire::Role::child, wire::Role::direct}) {
+    Pair other(one, two, role);
+    other.run();
+    EXPECT_FALSE(other.initiator.enclose(Payload::copy("x"))) << "it is no leader of this host";
+  }
 }
 
 // Changes one byte of the message that `pick` takes from the handshake, each in turn; nobody may be let in on the side
@@ -352,6 +358,19 @@ TEST(Session, frames_out_of_order_end_the_link) {
   Pair pair(one, two);
   pair.run();
   EXPECT_EQ(code(give(pair.responder, hello)), FailureCode::protocol) << "no second handshake on a link";
+}
+
+TEST(Session, only_direct_links_have_frames_of_a_direct_chunk) {
+  const Identity one = identity(1);
+  const Identity two = identity(2);
+  const wire::Data data{{}, {}, 0, 0, kDirectChunkBytes, {}};
+  const Payload frame = wire::encode(data, Epoch{}, Payload::copy(std::string(kDirectChunkBytes, 'x')));
+  for (const wire::Role role : {wire::Role::joiner, wire::Role::child, wire::Role::local, wire::Role::direct}) {
+    Pair pair(one, two, role);
+    pair.run();
+    for (Session* side : {&pair.initiator, &pair.responder})
+      EXPECT_EQ(std::holds_alternative<wire::Frame>(give(*side, frame)), role == wire::Role::direct);
+  }
 }
 
 }  // namespace

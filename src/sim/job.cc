@@ -4,6 +4,15 @@
 #include <string>
 
 namespace banyan::sim {
+namespace {
+
+// In a driver's shared memory the same bytes stand in another place; here too, unless so many ranks would then take a
+// machine's memory.
+constexpr std::uint32_t kMostRanksThatCopy = 1024;
+Payload copy(const Payload& bytes) { return Payload(Slice::copy(bytes.flatten().bytes())); }
+Payload same(const Payload& bytes) { return bytes; }
+
+}  // namespace
 
 Endpoint machine(std::uint32_t host) {
   Endpoint endpoint{Endpoint::Family::tcp4, 0, {}};
@@ -36,7 +45,7 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.seed = random.next();
   config.host_name = config.host_key = "host-" + std::to_string(host);
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
-  config.share_memory = [](const Payload& bytes) { return bytes; };
+  config.share_memory = options.ranks <= kMostRanksThatCopy ? copy : same;
   config.limits.enclose_bytes = options.enclose_bytes;
   config.limits.message_window_bytes = options.message_window_bytes;
   config.limits.direct_links = options.direct_links;

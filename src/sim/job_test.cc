@@ -235,6 +235,14 @@ TEST(Forming, rank_0_leads_its_host_even_if_it_comes_a_little_after_the_others) 
   });
 }
 
+TEST(Forming, the_others_of_rank_0s_host_do_not_wait_for_it_for_long) {
+  Job job({.world_size = 8, .ranks_per_host = 4, .local_size_known = true}, 1);
+  for (std::uint32_t rank = 1; rank < 8; ++rank) job.start(rank);
+  job.start(0, seconds(1));
+  ASSERT_TRUE(job.run_until_formed()) << job.story();
+  for (std::uint32_t rank = 1; rank < 4; ++rank) EXPECT_NE(job[0].table->leader(Rank{rank}), kRootRank) << rank;
+}
+
 TEST(Forming, hosts_beyond_the_list_get_their_places_from_the_listed_ones_in_turn) {
   for_seeds(60, [](std::uint64_t seed, Random& random) {
     Shape shape{.world_size = static_cast<std::uint32_t>(random.between(10, 60)),

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/limits.hh"
+#include "driver/asio/socket.hh"
 
 namespace banyan::driver {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 constexpr std::size_t kHugePageBytes = 2 * 1024 * 1024;
 // From here on a copy is worth a descriptor.
-constexpr std::size_t kCopyToShareBytes = 1024 * 1024;
+constexpr std::size_t kShareBytes = 1024 * 1024;
 
 // From Linux 5.14 and 6.1; where the C library does not know them yet, the kernel may.
 constexpr int kPopulateRead = 22;
@@ -61,7 +62,7 @@ std::shared_ptr<const Mapping> Mapping::make(int file, std::size_t bytes) {
   return mapping;
 }
 
-// What owns a slice that is all of a memory file of this process.
+// What owns a slice that is all of a memory file of this process: the mapping, and the file until it is enclosed.
 class OwnFile {
  public:
   OwnFile(std::shared_ptr<const Mapping> mapping, std::shared_ptr<const MemoryFile> file)
@@ -72,17 +73,19 @@ class OwnFile {
     void operator()(const OwnFile* file) const { delete file; }
   };
   // Null: `bytes` are something else.
-  static std::shared_ptr<const MemoryFile> of(const Payload& bytes) {
+  static const OwnFile* of(const Payload& bytes) {
     if (bytes.slice_count() != 1) return nullptr;
     const Slice& slice = bytes.slice(0);
     if (std::get_deleter<Delete>(slice.owner()) == nullptr) return nullptr;
-    const auto& own = *static_cast<const OwnFile*>(slice.owner().get());
-    return slice.size() == own.mapping_->bytes().size() ? own.file_ : nullptr;
+    const auto* own = static_cast<const OwnFile*>(slice.owner().get());
+    return slice.size() == own->mapping_->bytes().size() ? own : nullptr;
   }
+  // For whoever passes it on: those who only read the bytes, as long as they like, hold no descriptor. Once.
+  std::shared_ptr<const MemoryFile> take_file() const { return std::exchange(file_, nullptr); }
 
  private:
   std::shared_ptr<const Mapping> mapping_;
-  std::shared_ptr<const MemoryFile> file_;
+  mutable std::shared_ptr<const MemoryFile> file_;
 };
 
 // Makes a new file of huge pages, as far as it can have whole ones and the kernel gives them: then all that writes and
@@ -132,19 +135,29 @@ bool can_share_memory() {
   return can;
 }
 
+MemoryFile::~MemoryFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
 std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFile::make(const Payload& bytes) {
   auto file = std::make_shared<MemoryFile>();
-  file->descriptor_ = Socket(::memfd_create("banyan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file->descriptor_) return errno;
+  file->descriptor_ = ::memfd_create("banyan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file->descriptor_ < 0) return errno;
   lay_huge_pages(file->descriptor(), bytes.size());
   if (!write_all(file->descriptor(), bytes) || ::fcntl(file->descriptor(), F_ADD_SEALS, kSeals) != 0) return errno;
   return file;
 }
 
 std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire::Enclosure& enclosure) {
-  if (auto own = OwnFile::of(*enclosure)) return own;
   if (last_.lock() == enclosure) {
     if (auto file = file_.lock()) return file;
+  }
+  if (const OwnFile* own = OwnFile::of(*enclosure)) {
+    if (auto file = own->take_file()) {
+      last_ = enclosure;
+      file_ = file;
+      return file;
+    }
   }
   auto made = MemoryFile::make(*enclosure);
   if (const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made)) {
@@ -155,7 +168,7 @@ std::variant<std::shared_ptr<const MemoryFile>, int> MemoryFiles::of(const wire:
 }
 
 Payload share_memory(const Payload& bytes) {
-  if (bytes.size() < kCopyToShareBytes || OwnFile::of(bytes) || !can_share_memory()) return bytes;
+  if (bytes.size() < kShareBytes || OwnFile::of(bytes) != nullptr || !can_share_memory()) return bytes;
   const auto made = MemoryFile::make(bytes);
   const auto* file = std::get_if<std::shared_ptr<const MemoryFile>>(&made);
   if (file == nullptr) return bytes;
@@ -169,7 +182,7 @@ Payload share_memory(const Payload& bytes) {
 Payload copy_to_share(Bytes bytes) {
   // Only for as long as this takes: a slice that owns nothing.
   const Payload shared = share_memory(Payload(Slice(nullptr, bytes)));
-  return OwnFile::of(shared) ? shared : Payload::copy(bytes);
+  return OwnFile::of(shared) != nullptr ? shared : Payload::copy(bytes);
 }
 
 std::variant<Payload, std::string> map_memory_file(int file) {

@@ -1,6 +1,6 @@
 // Enclosures on this host: the sender writes their bytes into a sealed memory file, once for all links that are given
 // them, and passes its descriptor on; receivers map it. Sealed, it can neither change nor shrink under their feet. What
-// an application broadcasts may be written into such a file in the first place.
+// an application broadcasts, and results that a leader hands out, may stand in such a file from the first.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,6 @@
 #include <variant>
 
 #include "base/bytes.hh"
-#include "driver/asio/socket.hh"
 #include "wire/frame.hh"
 
 namespace banyan::driver {
@@ -20,10 +19,15 @@ class MemoryFile {
  public:
   // With these bytes (not none), sealed; or errno.
   static std::variant<std::shared_ptr<const MemoryFile>, int> make(const Payload& bytes);
-  int descriptor() const { return descriptor_.get(); }
+  MemoryFile() = default;
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile();
+  int descriptor() const { return descriptor_; }
 
  private:
-  Socket descriptor_;
+  // No Socket: a child of fork() keeps it as long as what it belongs to, and may not close another file in its place.
+  int descriptor_ = -1;
 };
 
 // The files of enclosures that are on their way: links are given the same one right after each other.
@@ -37,7 +41,7 @@ class MemoryFiles {
 };
 
 // The same bytes, in a memory file of their own if they are many and that is to be had: they are passed on from there
-// when they are enclosed. Each such payload holds a descriptor while it lives.
+// when they are enclosed. Each such payload holds a descriptor until then.
 Payload share_memory(const Payload& bytes);
 // For bytes that are the caller's: a copy.
 Payload copy_to_share(Bytes bytes);
