@@ -99,7 +99,8 @@ struct Options {
   // BANYAN_LOCAL_RANK: place among the ranks of this host; -1: unknown. It is here for the program itself (which device
   // to take, what to log); Banyan checks that it is below local_size and needs only that.
   int local_rank = -1;
-  int local_size = 0;     // BANYAN_LOCAL_SIZE: ranks on this host; 0: unknown. Knowing it saves messages at the start
+  // BANYAN_LOCAL_SIZE: ranks on this host; 0: unknown. Saves messages at the start, and lets rank 0 lead its host.
+  int local_size = 0;
   std::string host_name;  // BANYAN_HOST_NAME: for people; empty: what the system says
   // BANYAN_HOST_ID: ranks with the same id share a host (they can reach each other through Unix sockets). Empty: made
   // from the boot id, the network namespace and the user. Other values let one machine play many hosts.

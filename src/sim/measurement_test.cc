@@ -54,6 +54,20 @@ TEST(Measurement, without_costs_a_phase_takes_its_trips) {
   EXPECT_DOUBLE_EQ(found.formed_ms, 0.150);
 }
 
+TEST(Measurement, the_links_of_a_long_stream_open_side_by_side) {
+  const auto broadcast_ms = [](std::uint32_t hosts) {
+    return run({.ranks = hosts,
+                .ranks_per_host = 1,
+                .fan_out = 16,
+                .listed_hosts = UINT32_MAX,
+                .payload_bytes = 1024 * 1024},
+               far_apart())
+        .broadcast_ms;
+  };
+  // Two levels more, each of which takes a segment's trips and not a connection's.
+  EXPECT_LT(broadcast_ms(32) - broadcast_ms(8), 2 * 0.2);
+}
+
 TEST(Measurement, processes_share_the_cores_of_their_host) {
   const JobOptions job{.ranks = 32, .ranks_per_host = 32};
   ClusterOptions cluster;
