@@ -6,8 +6,8 @@
 namespace banyan::sim {
 namespace {
 
-// In a driver's shared memory the same bytes stand in another place; here too, unless so many ranks would then take a
-// machine's memory.
+// In a driver's shared memory the same bytes stand in another place; here too, unless that would take a machine's
+// memory.
 constexpr std::uint32_t kMostRanksThatCopy = 1024;
 Payload copy(const Payload& bytes) { return Payload(Slice::copy(bytes.flatten().bytes())); }
 Payload same(const Payload& bytes) { return bytes; }
@@ -45,7 +45,8 @@ node::Config config_of(const JobOptions& options, std::uint32_t rank, const node
   config.seed = random.next();
   config.host_name = config.host_key = "host-" + std::to_string(host);
   config.local_size = std::min(options.ranks_per_host, options.ranks - host * options.ranks_per_host);
-  config.share_memory = options.ranks <= kMostRanksThatCopy ? copy : same;
+  const bool many_bytes = options.ranks > kMostRanksThatCopy || options.payload_bytes > 0;
+  config.share_memory = many_bytes ? same : copy;
   config.limits.enclose_bytes = options.enclose_bytes;
   config.limits.message_window_bytes = options.message_window_bytes;
   config.limits.direct_links = options.direct_links;
