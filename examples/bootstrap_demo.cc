@@ -186,6 +186,18 @@ bool many_to_one(HierarchicalBootstrap& job) {
   return is_text_of_everyone(job, texts);
 }
 
+// A send is done when its message has arrived, so after the barrier each finds its left neighbour's waiting.
+bool probe_and_take(HierarchicalBootstrap& job) {
+  constexpr std::uint32_t kTag = 4;
+  const int ranks = job.world_size();
+  const int left = (job.rank() + ranks - 1) % ranks;
+  job.send((job.rank() + 1) % ranks, text_of(job.rank()), kTag);
+  job.barrier();
+  const auto found = job.probe(left, kTag);
+  return found && found->source == left && found->bytes == text_of(left).size() &&
+         job.recv(left, kTag) == text_of(left);
+}
+
 // Everyone puts under its name and gets under its neighbour's, wherever the two are kept.
 bool put_and_get(HierarchicalBootstrap& job) {
   const int right = (job.rank() + 1) % job.world_size();
@@ -199,6 +211,23 @@ bool draw_tickets(HierarchicalBootstrap& job) {
   return ticket >= 1 && ticket <= job.world_size();
 }
 bool drew_all_tickets(HierarchicalBootstrap& job) { return job.get_value<std::int64_t>("tickets") == job.world_size(); }
+
+// Whoever is first is written down, and all are told who that was.
+bool one_is_first(HierarchicalBootstrap& job) {
+  const auto [is_first, name] = job.compare_set("first", std::nullopt, "rank " + std::to_string(job.rank()));
+  return name && (*name == "rank " + std::to_string(job.rank())) == is_first;
+}
+// One, and the same for all.
+bool agree_on_first(HierarchicalBootstrap& job) {
+  const std::string name = job.get("first");
+  const std::vector<std::string> names = job.allgather(name);
+  return std::all_of(names.begin(), names.end(), [&](const std::string& other) { return other == name; });
+}
+
+bool remove_own(HierarchicalBootstrap& job) {
+  const std::string key = "text of " + std::to_string(job.rank());
+  return job.remove(key) && !job.find(key);
+}
 
 // First with last, second with last but one: messages that cross the whole tree. Tags tell them apart.
 bool far_pairs(HierarchicalBootstrap& job) {
@@ -241,6 +270,12 @@ bool split(HierarchicalBootstrap& job) {
   bool ok = half.valid() && std::is_sorted(members.rbegin(), members.rend());
   for (const int member : members) ok = ok && member % 2 == job.rank() % 2;
   return ok && members.at(static_cast<std::size_t>(half.rank())) == job.rank();
+}
+
+// The same ranks once more, whose messages never mix with the job's.
+bool duplicate(HierarchicalBootstrap& job) {
+  HierarchicalBootstrap twin = job.duplicate();
+  return twin.rank() == job.rank() && allgather(twin);
 }
 
 // The first half of the ranks, without the others.
@@ -347,12 +382,17 @@ Results run(Options options) {
   measure("send/recv, far pairs", {[&] { return far_pairs(*job); }});
   measure("sendrecv, ring", {[&] { return ring_at_once(*job); }});
   measure("recv_any, all to one", {[&] { return many_to_one(*job); }});
+  measure("probe, then recv", {[&] { return probe_and_take(*job); }});
   measure("split, allgather", {[&] { return split(*job); }});
+  measure("duplicate, allgather", {[&] { return duplicate(*job); }});
   measure("barrier, half of all", {[&] { return barrier_of_some(*job); }});
   measure("store put/get", {[&] { return put_and_get(*job); }});
   measure("store add", {[&] { return draw_tickets(*job); }});
   job->barrier();
   results.rows.back().ok = drew_all_tickets(*job) && results.rows.back().ok;
+  measure("store compare_set", {[&] { return one_is_first(*job); }});
+  results.rows.back().ok = agree_on_first(*job) && results.rows.back().ok;
+  measure("store remove", {[&] { return remove_own(*job); }});
   const std::vector<std::function<bool()>> round_trips(kRoundTrips, [&] { return round_trip(*job); });
   measure("round trip, routed", round_trips);
   measure("connect", {[&] { return connect_ends(*job); }});

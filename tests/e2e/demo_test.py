@@ -14,7 +14,8 @@ FIELDS = ["ranks", "hosts", "depth", "ok", "cold_start_ms", "start_ms", "broadca
 OPERATIONS = ["start, cold", "start, second job", "peer_blob of all", "broadcast", "allgather",
               "broadcast, 4 MiB", "allgather, 4 MiB", "gather", "scatter", "reduce", "allreduce",
               "alltoall", "reduce_scatter", "scan", "barrier", "send/recv, ring", "send/recv, far pairs", "sendrecv, ring", "recv_any, all to one",
-              "split, allgather", "barrier, half of all", "store put/get", "store add", "round trip, routed", "connect", "round trip, direct"]
+              "probe, then recv", "split, allgather", "duplicate, allgather", "barrier, half of all", "store put/get", "store add",
+              "store compare_set", "store remove", "round trip, routed", "connect", "round trip, direct"]
 
 
 def run(*command, **variables):
