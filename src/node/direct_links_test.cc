@@ -129,6 +129,30 @@ TEST_F(DirectLinksOfAStar, what_was_accepted_on_a_link_that_breaks_when_its_rank
   EXPECT_TRUE(cluster.done(R(1), sent));
 }
 
+TEST_F(DirectLinksOfAStar, what_was_accepted_over_the_tree_is_not_overtaken_by_a_refusal_on_the_link) {
+  MessageCluster cluster = star(4);
+  cluster.dial(R(1), R(2));
+  cluster.run();
+  const auto over_the_tree = [&](wire::Kind kind, const Payload& frame) {
+    const Payload body = frame.part(wire::kFrameHeaderBytes, frame.size() - wire::kFrameHeaderBytes);
+    EXPECT_TRUE(cluster.at(R(2)).on_frame(cluster.now(), cluster.tree().link(R(2), R(0)), kind, body));
+  };
+  const CallId received = cluster.receive(R(2), R(1), 0);
+  const CallId sent = cluster.send(R(1), R(2), 0, bytes_of(100));
+  // The message goes over the tree too, as if the link had opened behind it, and its acceptance gets stuck there.
+  cluster.tree().pause(R(2), R(0));
+  const wire::Ends ends{R(1), R(2), Incarnation{1001}, Incarnation{1002}};
+  over_the_tree(wire::Kind::data,
+                wire::encode(wire::Data{ends, Sequence{0}, 0, 0, 100, {}}, Epoch{1, 1}, bytes_of(100)));
+  EXPECT_NE(cluster.result(R(2), received), nullptr);
+  cluster.at(R(2)).end_application_calls(
+      Failure{FailureCode::closed, Phase::closing, RankSet::single(R(2)), {}, "closed"});
+  over_the_tree(wire::Kind::grant, wire::encode(wire::Grant{ends, Sequence{0}, 0, 0}, Epoch{1, 1}));
+  cluster.run();
+  EXPECT_TRUE(cluster.done(R(1), sent));
+  EXPECT_EQ(cluster.failure(R(1), sent), nullptr);
+}
+
 TEST_F(DirectLinksOfAStar, an_offer_of_another_hosts_address_is_not_taken_up) {
   MessageCluster cluster = star(4);
   const CallId dialled = cluster.dial(R(1), R(2));

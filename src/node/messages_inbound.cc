@@ -231,19 +231,26 @@ void InboundMessages::ask_again(const Flow& flow, const Message& message) {
   }
 }
 
-// The last of it may have been on a link that the source lost first.
-void InboundMessages::say_again_what_is_accepted(const Flow& flow) {
+void InboundMessages::say_again_what_is_accepted(const Flow& flow, LinkId way) {
   const wire::Ends ends = ends_of(flow);
-  if (raw(flow.lowest) > 0) router_.route(wire::Accept{ends, Sequence{raw(flow.lowest) - 1}, flow.lowest});
+  if (raw(flow.lowest) > 0) router_.send_by(way, wire::Accept{ends, Sequence{raw(flow.lowest) - 1}, flow.lowest});
   for (std::uint32_t i = 1; i < kMaxMessagesInFlight; ++i) {
     const bool accepted = (flow.accepted & std::uint32_t{1} << i) != 0;
-    if (accepted) router_.route(wire::Accept{ends, Sequence{raw(flow.lowest) + i}, flow.lowest});
+    if (accepted) router_.send_by(way, wire::Accept{ends, Sequence{raw(flow.lowest) + i}, flow.lowest});
   }
+}
+
+void InboundMessages::say_again_before_leaving(const Flow& flow) {
+  const LinkId way = router_.way_to(flow.name.peer);
+  if (!router_.is_direct(way)) return;
+  say_again_what_is_accepted(flow, way);
+  say_again_what_is_accepted(flow, router_.route_to(flow.name.peer));
 }
 
 void InboundMessages::on_way_lost(Rank source, LinkId lost) {
   for_each_flow_with(source, flows_, [&](const FlowName&, Flow& flow) {
-    say_again_what_is_accepted(flow);
+    // The last of it may have been on the link.
+    say_again_what_is_accepted(flow, router_.route_to(source));
     for (auto& [tag, channel] : flow.channels) {
       for (Message& message : channel.messages) {
         if (message.accepted || message.way != lost) continue;
@@ -323,7 +330,7 @@ void InboundMessages::discard_from(const wire::Tag& tag) {
 void InboundMessages::forget(CommunicatorId communicator) {
   for (const auto& [name, flow] : flows_) {
     const bool concerned = name.lane.communicator == communicator;
-    if (concerned && router_.is_direct(router_.way_to(name.peer))) say_again_what_is_accepted(flow);
+    if (concerned) say_again_before_leaving(flow);
   }
   drop_discarded([communicator](const wire::Tag& tag) { return tag.lane.communicator == communicator; });
   std::erase_if(flows_, [communicator](const auto& flow) { return flow.first.lane.communicator == communicator; });
@@ -518,8 +525,7 @@ void InboundMessages::ask(const FlowName& name) {
 }
 
 void InboundMessages::refuse_all(Flow& flow) {
-  // Whoever loses the link before it has read this on it would ask those who know no more than that this rank has left.
-  if (router_.is_direct(router_.way_to(flow.name.peer))) say_again_what_is_accepted(flow);
+  say_again_before_leaving(flow);
   for (auto& [tag, channel] : flow.channels) {
     for (Message& message : channel.messages) {
       if (!message.accepted) router_.refuse(ends_of(flow).reversed(), message.sequence, message.way);

@@ -151,7 +151,10 @@ class InboundMessages {
   void drop_discarded(Predicate concerns);
   void announce_again(const Flow& flow, Message& message, LinkId from);
   void ask_again(const Flow& flow, const Message& message);
-  void say_again_what_is_accepted(const Flow& flow);
+  void say_again_what_is_accepted(const Flow& flow, LinkId way);
+  // Where there is a direct link, both ways: refusals and answers on it must not overtake what was said over the tree,
+  // and whoever loses it before reading would ask those who know no more than that this rank has left.
+  void say_again_before_leaving(const Flow& flow);
   static bool append(Message& message, std::uint64_t offset, const Payload& bytes);
 
   // The first message of the channel that no receive takes, if one could take it; null: there is none.
