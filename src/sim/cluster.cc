@@ -806,10 +806,19 @@ void Cluster::read_bytes(std::uint32_t i, Half& half, bool local) {
   half.unread -= bytes.size();
   half.taken += bytes.size();
   spend(i, options_.costs.reading(local, bytes.size(), (bytes.size() - 1) / options_.read_bytes + 1));
-  while (!half.enclosures.empty() && half.enclosures.front().offset < half.taken) {
-    feed(i, engine::input::Enclosed{half.link, *half.enclosures.pop().bytes});
+  // A kernel hands out what is enclosed with the first byte that was sent beside it, and one thing in each read.
+  while (half.open && !half.enclosures.empty() && half.enclosures.front().offset < half.taken) {
+    const std::size_t before = bytes.size() - (half.taken - half.enclosures.front().offset);
+    feed_bytes(i, half, bytes.part(0, before));
     if (!half.open) return;
+    bytes = bytes.part(before, bytes.size() - before);
+    feed(i, engine::input::Enclosed{half.link, *half.enclosures.pop().bytes});
   }
+  feed_bytes(i, half, bytes);
+}
+
+void Cluster::feed_bytes(std::uint32_t i, Half& half, const Payload& bytes) {
+  if (bytes.empty() || !half.open) return;
   if (options_.small_read != 0) return feed(i, engine::input::BytesReceived{half.link, bytes.flatten()});
   // As they were sent: nothing is copied.
   for (std::size_t slice = 0; slice < bytes.slice_count() && half.open; ++slice) {

@@ -347,6 +347,7 @@ class Cluster {
   void mark_readable(std::uint32_t connection, std::uint32_t side);
   void read(std::uint32_t i, std::uint32_t connection, std::uint32_t side);
   void read_bytes(std::uint32_t i, Half& half, bool local);
+  void feed_bytes(std::uint32_t i, Half& half, const Payload& bytes);
   void drained(std::uint32_t connection, std::uint32_t side);
   std::size_t queued(const Half& receiver) const;
   void hang_up(std::uint32_t connection, std::uint32_t side, Time time, bool abandon);
