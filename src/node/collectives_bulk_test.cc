@@ -272,6 +272,21 @@ void give_first(CollectivesJob& job, Rank from, Rank to, StreamChannel channel, 
                                        Send{to, tag, std::move(bytes)}, kNever);
 }
 
+// From rank 1 to all others.
+void give_all_first(CollectivesJob& job, std::initializer_list<StreamChannel> channels) {
+  for (std::uint32_t to = 0; to < job.world_size(); ++to) {
+    for (const StreamChannel channel : channels) {
+      if (to != 1) give_first(job, Rank{1}, Rank{to}, channel, pattern(1, 20'000));
+    }
+  }
+}
+
+RankSet all_but_rank_1(const CollectivesJob& job) {
+  RankSet ranks = RankSet::all(job.world_size());
+  ranks.erase(Rank{1});
+  return ranks;
+}
+
 // The calls of these ranks fail, and say that rank 1 gave what does not belong there.
 void expect_named(CollectivesJob& job, const RankSet& informed) {
   job.run_for(3s);
@@ -287,25 +302,15 @@ void expect_named(CollectivesJob& job, const RankSet& informed) {
 
 TEST(LongStreams, a_segment_of_the_wrong_size_goes_no_further_and_its_sender_is_named) {
   CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
-  for (std::uint32_t to = 0; to < 6; ++to) {
-    for (const StreamChannel channel : {StreamChannel::down_even, StreamChannel::down_odd}) {
-      if (to != 1) give_first(job, Rank{1}, Rank{to}, channel, pattern(1, 20'000));
-    }
-  }
+  give_all_first(job, {StreamChannel::down_even, StreamChannel::down_odd});
   for (std::uint32_t rank = 0; rank < 6; ++rank)
     job.call(Rank{rank}, broadcast(Rank{1}, rank == 1 ? pattern(1, kLong) : Payload{}));
-  RankSet others;
-  for (const std::uint32_t rank : {0u, 2u, 3u, 4u, 5u}) others.insert(Rank{rank});
-  expect_named(job, others);
+  expect_named(job, all_but_rank_1(job));
 }
 
 TEST(LongStreams, a_part_of_a_reduction_of_the_wrong_size_is_not_combined_and_its_sender_is_named) {
   CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
-  for (std::uint32_t to = 0; to < 6; ++to) {
-    for (const StreamChannel channel : {StreamChannel::up_even, StreamChannel::up_odd}) {
-      if (to != 1) give_first(job, Rank{1}, Rank{to}, channel, pattern(1, 20'000));
-    }
-  }
+  give_all_first(job, {StreamChannel::up_even, StreamChannel::up_odd});
   for (std::uint32_t rank = 0; rank < 6; ++rank)
     job.call(Rank{rank}, reduce(Rank{0}, Reduction::sum, ElementType::uint32, pattern(rank, kLong)));
   expect_named(job, RankSet::single(Rank{0}));
@@ -313,13 +318,9 @@ TEST(LongStreams, a_part_of_a_reduction_of_the_wrong_size_is_not_combined_and_it
 
 TEST(LongStreams, a_block_of_the_ring_with_what_nobody_gave_goes_no_further_and_its_sender_is_named) {
   CollectivesJob job({.world_size = 6, .fan_out = 5}, 1);
-  for (std::uint32_t to = 0; to < 6; ++to) {
-    if (to != 1) give_first(job, Rank{1}, Rank{to}, StreamChannel::down_even, pattern(1, 20'000));
-  }
+  give_all_first(job, {StreamChannel::down_even});
   for (std::uint32_t rank = 0; rank < 6; ++rank) job.call(Rank{rank}, allgather(pattern(rank, kLong)));
-  RankSet others;
-  for (const std::uint32_t rank : {0u, 2u, 3u, 4u, 5u}) others.insert(Rank{rank});
-  expect_named(job, others);
+  expect_named(job, all_but_rank_1(job));
 }
 
 TEST(LongStreams, go_over_the_tree_where_that_is_cheaper) {
