@@ -49,7 +49,8 @@ struct Config {
   std::string host_name;  // for people
   std::string host_key;   // ranks with the same key share a leader; see docs/protocol.md, "Host"
   std::uint32_t uid = 0;  // part of the leader's Unix name
-  // Ranks that are known to run on this host, 0 if unknown; only used to send their records up in one piece.
+  // Ranks that are known to run on this host, 0 if unknown: their records go up in one piece, and those that seem to be
+  // on rank 0's host leave it time to lead them.
   std::uint32_t local_size = 0;
   bool use_local_links = true;  // false: every rank is its own leader and uses TCP only
   // The driver's, and the only thing of it that the core calls: the same bytes, where the ranks of this host can be
