@@ -66,16 +66,19 @@ def measure_all(arguments, measures):
                for measure in measures if fits(measure) for name in found]
     if not samples:
         sys.exit("nothing is left to measure")
-    facts = None
+    results = {"machine": {}, "settings": {"rounds": arguments.rounds, "reps": arguments.reps}, "samples": []}
     for turn in range(arguments.rounds):
         for sample in samples if turn % 2 == 0 else reversed(samples):
             show(f"round {turn + 1} of {arguments.rounds}: {name_of(sample)}, {sample['implementation']}")
             repetitions = 1 if sample["bytes"] >= GIB else arguments.reps
             result = run_once(found[sample["implementation"]], sample, repetitions)
             sample["repetitions"] += result["repetitions"]
-            facts = facts or result["machine"]
+            # Written each time, so that a run that is cut off leaves what it had measured.
+            results |= {"machine": result["machine"], "samples": [one for one in samples if one["repetitions"]]}
+            write(arguments.out, results)
+            write_csv(arguments.out.with_suffix(".csv"), results["samples"])
     show("")
-    return facts, samples
+    return results
 
 
 def name_of(measure):
@@ -143,13 +146,9 @@ def main():
         report(json.loads(arguments.report.read_text()))
         return
     try:
-        facts, samples = measure_all(arguments, arguments.allgather + arguments.broadcast)
+        report(measure_all(arguments, arguments.allgather + arguments.broadcast))
     except subprocess.CalledProcessError as error:
         sys.exit(f"{' '.join(error.cmd)} failed with code {error.returncode}")
-    results = {"machine": facts, "settings": {"rounds": arguments.rounds, "reps": arguments.reps}, "samples": samples}
-    write(arguments.out, results)
-    write_csv(arguments.out.with_suffix(".csv"), samples)
-    report(results)
 
 
 if __name__ == "__main__":
