@@ -65,7 +65,10 @@ double exchange(HierarchicalBootstrap& job, const Settings& settings) {
 }
 
 std::set<int> peers_of(int rank, int ranks, const Settings& settings) {
-  std::mt19937_64 random(settings.seed * 1'000'003 + static_cast<std::uint64_t>(rank));
+  // Quick to begin: each rank does so for all others, and while it does the others' connections wait for this machine.
+  std::minstd_rand random(
+      static_cast<std::minstd_rand::result_type>(settings.seed * 1'000'003 + static_cast<std::uint64_t>(rank) + 1));
+  random.discard(10);
   std::set<int> peers;
   while (static_cast<int>(peers.size()) < std::min(settings.peers, ranks - 1)) {
     const int peer = std::uniform_int_distribution<int>(0, ranks - 1)(random);
@@ -78,19 +81,19 @@ std::set<int> peers_of(int rank, int ranks, const Settings& settings) {
 int talk(HierarchicalBootstrap& job, const Settings& settings) {
   const std::string message(static_cast<std::size_t>(settings.bytes), 'y');
   const int ranks = job.world_size();
+  std::vector<int> callers;
+  for (int other = 0; other < ranks; ++other) {
+    if (other != job.rank() && peers_of(other, ranks, settings).contains(job.rank())) callers.push_back(other);
+  }
+  job.barrier();
   std::vector<banyan::Handle> calls;
   for (const int peer : peers_of(job.rank(), ranks, settings)) {
     calls.push_back(job.begin_connect(peer));
     calls.push_back(job.begin_send(peer, message, 2));
   }
-  int callers = 0;
-  for (int other = 0; other < ranks; ++other) {
-    if (other == job.rank() || !peers_of(other, ranks, settings).contains(job.rank())) continue;
-    ++callers;
-    calls.push_back(job.begin_recv(other, 2));
-  }
+  for (const int caller : callers) calls.push_back(job.begin_recv(caller, 2));
   for (const banyan::Handle& call : calls) call.wait();
-  return callers;
+  return static_cast<int>(callers.size());
 }
 
 std::int64_t connections_now() {
