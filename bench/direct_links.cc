@@ -86,11 +86,11 @@ int talk(HierarchicalBootstrap& job, const Settings& settings) {
     if (other != job.rank() && peers_of(other, ranks, settings).contains(job.rank())) callers.push_back(other);
   }
   job.barrier();
+  const std::set<int> peers = peers_of(job.rank(), ranks, settings);
+  // One after the other: with all at once on a machine of few cores some would get their answer too late.
+  for (const int peer : peers) job.connect(peer);
   std::vector<banyan::Handle> calls;
-  for (const int peer : peers_of(job.rank(), ranks, settings)) {
-    calls.push_back(job.begin_connect(peer));
-    calls.push_back(job.begin_send(peer, message, 2));
-  }
+  for (const int peer : peers) calls.push_back(job.begin_send(peer, message, 2));
   for (const int caller : callers) calls.push_back(job.begin_recv(caller, 2));
   for (const banyan::Handle& call : calls) call.wait();
   return static_cast<int>(callers.size());
