@@ -15,6 +15,11 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
 INSTALL   := cmake/install_dependencies.sh
 BIN       := $(BUILD)/bin
+# Which demo run-multi starts; of Seastar's many processes on one machine each has one shard and a little memory.
+DRIVER            ?= asio
+DEMO_asio         := $(BIN)/bootstrap_demo
+DEMO_seastar      := $(BIN)/seastar_demo
+DEMO_ARGS_seastar := --smp 1 --overprovisioned --memory 128M
 # How many ranks a target starts when RANKS is not given.
 run: RANKS := $(or $(RANKS),1)
 run-multi run-terminals: RANKS := $(or $(RANKS),8)
@@ -30,8 +35,9 @@ build: $(BUILD)/cmake_install.cmake      ## the library, the tool and the exampl
 run: build                              ## one node; RANK, RANKS, ADDR, PORT (4242); a job of one by default
 	@$(BIN)/bootstrap_demo --rank $(RANK) --ranks $(RANKS) --address $(ADDR) --port $(PORT) $(ARGS)
 
-run-multi: build                        ## the demo as RANKS (8) processes on this machine
-	@$(BIN)/banyan run -n $(RANKS) -- $(BIN)/bootstrap_demo $(ARGS)
+run-multi: build                        ## the demo as RANKS (8) processes on this machine; DRIVER=asio or seastar
+	@test -x "$(DEMO_$(DRIVER))" || { echo "DRIVER=$(DRIVER) is not here: asio always is, seastar where Seastar was found (docs/seastar.md)" >&2; exit 1; }
+	@$(BIN)/banyan run -n $(RANKS) -- $(DEMO_$(DRIVER)) $(DEMO_ARGS_$(DRIVER)) $(ARGS)
 
 run-terminals: build                    ## the same, one tmux pane for each rank
 	@$(INSTALL) terminals
@@ -79,7 +85,7 @@ check:                                  ## formatting and clang-tidy; ALL=1 for 
 	@cmake/check_style.sh check $(if $(ALL),all,changed)
 
 clean:                                  ## remove all build folders
-	rm -rf build build-asan build-tsan build-fuzz build-tidy
+	rm -rf build build-asan build-tsan build-fuzz build-tidy build-seastar build-seastar-asan
 
 help:                                   ## this list
 	@sed -n 's/^\([a-z -]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28

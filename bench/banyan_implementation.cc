@@ -12,7 +12,7 @@ class BanyanJob : public Job {
   BanyanJob(const Place& place, bool computed) : place_(place), computed_(computed) {}
 
   void start(const std::string& blob) override {
-    job_.init(options(blob));
+    job_.init(options_of(place_, computed_, blob));
     job_.start();
   }
   std::string blob_of(int rank) override { return job_.peer_blob(rank); }
@@ -35,28 +35,6 @@ class BanyanJob : public Job {
   void receive(int from, std::string& bytes) override { bytes = job_.recv<std::string>(from); }
 
  private:
-  Options options(const std::string& blob) const {
-    Options options;
-    options.rank = place_.rank;
-    options.world_size = place_.ranks;
-    options.rendezvous = place_.root_address() + ":" + std::to_string(place_.port);
-    options.rendezvous_fd = place_.listener;
-    options.job_id = place_.id;
-    options.secret = place_.secret;
-    options.local_rank = place_.rank % place_.ranks_per_host;
-    options.local_size = std::min(place_.ranks_per_host, place_.ranks - place_.host() * place_.ranks_per_host);
-    options.host_name = options.host_id = "host-" + std::to_string(place_.host());
-    if (computed_) {
-      for (int host = 0; host < place_.host_count(); ++host) {
-        options.hosts.push_back(place_.hosts[static_cast<std::size_t>(host)] + ":" + std::to_string(place_.port));
-      }
-      options.host_index = place_.host();
-    }
-    options.blob = blob;
-    options.start_timeout = Timeout::none();  // the benchmark has its own
-    return options;
-  }
-
   Place place_;
   bool computed_;
   HierarchicalBootstrap job_;
@@ -78,6 +56,28 @@ class BanyanImplementation : public Implementation {
 };
 
 }  // namespace
+
+Options options_of(const Place& place, bool computed, const std::string& blob) {
+  Options options;
+  options.rank = place.rank;
+  options.world_size = place.ranks;
+  options.rendezvous = place.root_address() + ":" + std::to_string(place.port);
+  options.rendezvous_fd = place.listener;
+  options.job_id = place.id;
+  options.secret = place.secret;
+  options.local_rank = place.rank % place.ranks_per_host;
+  options.local_size = std::min(place.ranks_per_host, place.ranks - place.host() * place.ranks_per_host);
+  options.host_name = options.host_id = "host-" + std::to_string(place.host());
+  if (computed) {
+    for (int host = 0; host < place.host_count(); ++host) {
+      options.hosts.push_back(place.hosts[static_cast<std::size_t>(host)] + ":" + std::to_string(place.port));
+    }
+    options.host_index = place.host();
+  }
+  options.blob = blob;
+  options.start_timeout = Timeout::none();  // the benchmark has its own
+  return options;
+}
 
 std::unique_ptr<Implementation> banyan_implementation(bool computed) {
   return std::make_unique<BanyanImplementation>(computed);

@@ -29,11 +29,16 @@ struct Launched {
   std::vector<std::string> launcher;  // -n and the number of ranks follow
 };
 
+fs::path own_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+fs::path folder_of_peers() { return own_folder() / "peers"; }
+
 std::vector<Launched> launched_peers() {
   // Both would otherwise refuse more ranks than cores; Open MPI also a root user, and its ranks would spin.
   const std::vector<std::string> open_mpi{"mpirun.openmpi", "--allow-run-as-root", "--oversubscribe",
                                           "--mca",          "mpi_yield_when_idle", "1"};
-  return {{"open-mpi", "Open MPI: MPI_Init and MPI_Allgather, under mpirun", open_mpi},
+  const std::vector<std::string> banyan{(own_folder() / "banyan").string(), "run", "--quiet", "--no-prefix"};
+  return {{"banyan-seastar", "Banyan on Seastar, through its rendezvous, under banyan run", banyan},
+          {"open-mpi", "Open MPI: MPI_Init and MPI_Allgather, under mpirun", open_mpi},
           {"mpich", "MPICH: MPI_Init and MPI_Allgather, under mpiexec", {"mpirun.mpich"}},
           {"pmix", "PMIx under mpirun: init, put, commit, a fence that collects, and a get for each rank", open_mpi},
           {"mscclpp", "mscclpp's TcpBootstrap: its id through MPI_Bcast, initialize, allGather", open_mpi},
@@ -70,8 +75,6 @@ class LaunchedPeer : public Implementation {
   Launched peer_;
   std::string program_;
 };
-
-fs::path folder_of_peers() { return fs::read_symlink("/proc/self/exe").parent_path() / "peers"; }
 
 std::unique_ptr<Implementation> load(const fs::path& file) {
   // For good: its code runs until the process ends.

@@ -5,7 +5,7 @@ cmake_minimum_required(VERSION 3.25)
 
 set(layers "")
 function(layer name)
-  cmake_parse_arguments(LAYER "CORE;PUBLIC_HEADERS" "" "USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(LAYER "CORE;PUBLIC_HEADERS" "NEEDS" "USES;LIBRARIES" ${ARGN})
   set(below ${name})
   foreach(used IN LISTS LAYER_USES)
     if(NOT used IN_LIST layers)

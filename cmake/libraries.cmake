@@ -10,6 +10,19 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
+# Not in Debian: who wants the driver for it has built it (docs/seastar.md).
+set(BANYAN_SEASTAR AUTO CACHE STRING "The Seastar driver: AUTO (where Seastar is found), ON or OFF")
+if(BANYAN_SEASTAR STREQUAL "AUTO")
+  find_package(Seastar QUIET)
+elseif(BANYAN_SEASTAR)
+  find_package(Seastar REQUIRED)
+endif()
+if(Seastar_FOUND)
+  message(STATUS "Seastar ${Seastar_VERSION} in ${Seastar_DIR}: its driver is built")
+elseif(BANYAN_SEASTAR STREQUAL "AUTO")
+  message(STATUS "Seastar was not found: its driver is left out (docs/seastar.md)")
+endif()
+
 # Asio is headers only by default, which costs seconds in every file: compile its sources once.
 find_path(ASIO_INCLUDE_DIR asio.hpp REQUIRED)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/asio.cc CONTENT "#include <asio/impl/src.hpp>\n")

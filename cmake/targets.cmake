@@ -3,10 +3,11 @@
 set_property(GLOBAL PROPERTY BANYAN_LAYERS "")
 add_library(banyan_every_layer INTERFACE)
 
-# One row of layers.cmake: the static library banyan_<name> of src/<name>/*.cc without tests and without main.cc.
+# One row of layers.cmake: the static library banyan_<name> of src/<name>/*.cc without tests and without main.cc. NEEDS:
+# a package without which it is left out.
 function(layer name)
-  cmake_parse_arguments(LAYER "CORE;PUBLIC_HEADERS" "" "USES;LIBRARIES" ${ARGN})
-  if(BANYAN_FUZZ AND NOT LAYER_CORE)
+  cmake_parse_arguments(LAYER "CORE;PUBLIC_HEADERS" "NEEDS" "USES;LIBRARIES" ${ARGN})
+  if((BANYAN_FUZZ AND NOT LAYER_CORE) OR (LAYER_NEEDS AND NOT ${LAYER_NEEDS}_FOUND))
     return()
   endif()
   string(REPLACE "/" "_" id ${name})
@@ -37,9 +38,14 @@ function(banyan_finish_library)
   get_property(layers GLOBAL PROPERTY BANYAN_LAYERS)
   list(REMOVE_ITEM layers cli sim)
   set(objects $<TARGET_OBJECTS:banyan_asio>)
+  set(seastar_objects "")
   foreach(name IN LISTS layers)
     string(REPLACE "/" "_" id ${name})
-    list(APPEND objects $<TARGET_OBJECTS:banyan_${id}>)
+    if(name MATCHES "seastar")
+      list(APPEND seastar_objects $<TARGET_OBJECTS:banyan_${id}>)
+    else()
+      list(APPEND objects $<TARGET_OBJECTS:banyan_${id}>)
+    endif()
   endforeach()
   add_library(banyan ${objects})
   add_library(banyan::banyan ALIAS banyan)
@@ -49,15 +55,33 @@ function(banyan_finish_library)
   target_include_directories(banyan PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(banyan PRIVATE PkgConfig::sodium spdlog::spdlog fmt::fmt Threads::Threads)
+  if(NOT seastar_objects)
+    return()
+  endif()
+  # For programs on Seastar, whose headers and flags are theirs alone.
+  add_library(banyan_for_seastar ${seastar_objects})
+  add_library(banyan::seastar ALIAS banyan_for_seastar)
+  set_target_properties(banyan_for_seastar PROPERTIES
+    LINKER_LANGUAGE CXX EXPORT_NAME seastar OUTPUT_NAME banyan_seastar VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  target_compile_features(banyan_for_seastar PUBLIC cxx_std_20)
+  target_link_libraries(banyan_for_seastar PUBLIC banyan Seastar::seastar PRIVATE fmt::fmt)
 endfunction()
 
-# Each <folder>/*.cc becomes a program build/bin/<name>, gathered in the target <group>.
+# Each <folder>/*.cc becomes a program build/bin/<name>, gathered in the target <group>. MATCHING, NOT_MATCHING: only
+# those whose names do, or don't.
 function(banyan_programs group)
-  cmake_parse_arguments(PROGRAMS "" "FOLDER" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(PROGRAMS "" "FOLDER;MATCHING;NOT_MATCHING" "LIBRARIES" ${ARGN})
   if(NOT TARGET ${group})
     add_custom_target(${group})
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${PROGRAMS_FOLDER}/*.cc)
+  if(PROGRAMS_MATCHING)
+    list(FILTER sources INCLUDE REGEX ${PROGRAMS_MATCHING})
+  endif()
+  if(PROGRAMS_NOT_MATCHING)
+    list(FILTER sources EXCLUDE REGEX ${PROGRAMS_NOT_MATCHING})
+  endif()
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)
     add_executable(${name} ${source})

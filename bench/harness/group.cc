@@ -28,8 +28,8 @@ constexpr std::chrono::milliseconds kGlance{20};
 constexpr int kGlancesAtEnd = 250;
 volatile std::sig_atomic_t interrupted = 0;
 constexpr const char* kLaunched = "--be-rank-of";
-// What each launched rank finds out about itself: Open MPI, PMIx's own launcher and MPICH.
-constexpr std::array kRankVariables{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+// What each launched rank finds out about itself: Open MPI, PMIx's own launcher, MPICH and `banyan run`.
+constexpr std::array kRankVariables{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "BANYAN_RANK"};
 
 std::string random_name() {
   std::random_device random;

@@ -150,7 +150,7 @@ struct Call {
     remove
   };
   Kind kind;
-  Timeout timeout;
+  Timeout timeout = {};
   int rank = -1;  // root, target, source, peer or whose blob
   MessageView message = {};
   const std::vector<MessageView>* parts = nullptr;  // scatter, alltoall
@@ -165,6 +165,7 @@ struct Call {
   std::string_view key = {};                         // of the store
   const MessageView* expected = nullptr;             // compare_set; null: nothing may be there
   std::int64_t delta = 0;                            // add
+  std::shared_ptr<const void> keeper = nullptr;      // of the bytes of message and parts; null: they are copied
 };
 
 // What `convert` makes of the handle, as a future.

@@ -3,7 +3,6 @@
 namespace banyan::api {
 
 void BlobCache::keep(Rank owner, const Payload& blob) {
-  const std::lock_guard lock(mutex_);
   if (by_owner_.contains(owner)) return;  // they never change
   Payload copy(Slice::copy(blob.flatten().bytes()));
   entries_.push_front({owner, std::move(copy)});
@@ -17,7 +16,6 @@ void BlobCache::keep(Rank owner, const Payload& blob) {
 }
 
 std::optional<Payload> BlobCache::find(Rank owner) {
-  const std::lock_guard lock(mutex_);
   const auto at = by_owner_.find(owner);
   if (at == by_owner_.end()) return std::nullopt;
   entries_.splice(entries_.begin(), entries_, at->second);

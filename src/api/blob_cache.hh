@@ -1,11 +1,9 @@
 // The blobs that this rank has fetched from others, where the table is lazy: those used last, within a limit of bytes.
-// Any thread.
 #pragma once
 
 #include <cstddef>
 #include <list>
 #include <map>
-#include <mutex>
 #include <optional>
 
 #include "base/bytes.hh"
@@ -33,7 +31,6 @@ class BlobCache {
   using Entries = std::list<Entry>;
 
   const std::size_t most_bytes_;
-  std::mutex mutex_;
   std::size_t bytes_ = 0;
   Entries entries_;  // the one used last first
   std::map<Rank, Entries::iterator> by_owner_;

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "driver/asio/shared_memory.hh"
+#include "driver/sockets/shared_memory.hh"
 
 namespace banyan::api {
 namespace {
@@ -54,7 +54,10 @@ Facts facts_of(Kind kind) {
 }
 
 Bytes bytes_of(const MessageView& message) { return {message.data(), message.size()}; }
-Payload copy_of(const MessageView& message) { return Payload::copy(bytes_of(message)); }
+// A copy, unless the call keeps them.
+Payload payload_of(const detail::Call& call, const MessageView& message) {
+  return call.keeper ? Payload(Slice(call.keeper, bytes_of(message))) : Payload::copy(bytes_of(message));
+}
 
 Payload wish_of(const detail::Call& split) {
   Writer writer;
@@ -78,12 +81,13 @@ node::Collective collective(wire::CollectiveKind kind, const detail::Call& call,
   if (call.kind == Kind::split) {
     collective.contribution = wish_of(call);
   } else if (call.kind == Kind::broadcast) {
-    collective.contribution = driver::copy_to_share(bytes_of(call.message));
+    collective.contribution = call.keeper ? driver::share_memory(payload_of(call, call.message))
+                                          : driver::copy_to_share(bytes_of(call.message));
   } else {
-    collective.contribution = copy_of(call.message);
+    collective.contribution = payload_of(call, call.message);
   }
   if (call.parts != nullptr) {
-    for (const MessageView& part : *call.parts) collective.parts.push_back(copy_of(part));
+    for (const MessageView& part : *call.parts) collective.parts.push_back(payload_of(call, part));
   }
   if (call.counts != nullptr) collective.counts.assign(call.counts->begin(), call.counts->end());
   return collective;
@@ -119,7 +123,7 @@ node::Call node_call(const detail::Call& call, int self, const Group* group) {
   const wire::Tag tag(call.tag, wire::Space::application, id);
   node::Call made;
   if (call.kind == Kind::send) {
-    made.operation = node::Send{job_rank(call.rank, group), tag, copy_of(call.message)};
+    made.operation = node::Send{job_rank(call.rank, group), tag, payload_of(call, call.message)};
   } else if (call.kind == Kind::recv) {
     made.operation = node::Receive{job_rank(call.rank, group), tag};
   } else if (call.kind == Kind::recv_any) {

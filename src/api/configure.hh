@@ -4,7 +4,7 @@
 #include <banyan/options.hpp>
 
 #include "base/time.hh"
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 
 namespace banyan::api {
 

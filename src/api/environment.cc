@@ -13,7 +13,7 @@
 #include "api/secret.hh"
 #include "api/unknown_variables.hh"
 #include "base/limits.hh"
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 
 namespace banyan::api {
 namespace {

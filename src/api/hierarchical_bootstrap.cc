@@ -14,7 +14,7 @@
 #include "api/handle_implementation.hh"
 #include "api/job.hh"
 #include "api/unknown_variables.hh"
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 
 namespace banyan {
 

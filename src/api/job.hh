@@ -15,6 +15,7 @@
 #include "api/failures.hh"
 #include "api/group.hh"
 #include "api/log.hh"
+#include "api/member.hh"
 #include "api/watch.hh"
 #include "base/bytes.hh"
 #include "driver/asio/runtime.hh"
@@ -85,32 +86,23 @@ class Job : public std::enable_shared_from_this<Job> {
   Statistics statistics() const;
 
  private:
-  enum class State { fresh, ready, started, closed };
+  // The blobs of others that this rank has asked for; operations that go on share it.
+  struct FetchedBlobs {
+    std::mutex mutex;
+    BlobCache cache;
+  };
 
   // These expect mutex_ to be held.
-  const wire::Table& table(const char* caller) const;
-  void expect_started(const char* caller, const Group* group = nullptr) const;
+  Member::Start started() const { return start_ && start_->done() ? &start_->outcome() : nullptr; }
   void expect_own_process(const char* caller) const;
-  void expect_rank(const char* caller, const char* role, int rank, const Group* group) const;
-  [[noreturn]] void refuse(const std::string& text, const Group* group = nullptr) const;
-  int rank_in(const Group* group) const { return group == nullptr ? options_.rank : group->rank(); }
-  int size_of(const Group* group) const { return group == nullptr ? options_.world_size : group->size(); }
-  const std::shared_ptr<const Speaker>& speaker_of(const Group* group) const {
-    return group == nullptr ? speaker_ : group->speaker();
-  }
 
-  void expect_timeout(const detail::Call& call, const Group* group) const;
-  // Throws Error (misuse) for reductions that can't be.
-  void expect_sensible(const node::Collective& collective, const Group* group) const;
   void take_leave();
   void end_rank();
   node::Statistics snapshot() const;
 
   // Never held while the driver may run: a callback may ask for what it guards.
   mutable std::mutex mutex_;
-  State state_ = State::fresh;
-  Options options_;
-  std::shared_ptr<const Speaker> speaker_ = std::make_shared<const Speaker>();
+  Member member_;
   Log log_;
   std::shared_ptr<driver::Runtime> runtime_;
   // From start() on; never replaced, so that an operation may go on using it while another thread closes.
@@ -118,8 +110,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::shared_ptr<driver::Operation> start_;
   bool ended_ = false;           // the driver has closed the rank
   node::Statistics statistics_;  // from then on
-  // Shared with operations that go on.
-  const std::shared_ptr<BlobCache> fetched_blobs_ = std::make_shared<BlobCache>();
+  const std::shared_ptr<FetchedBlobs> fetched_blobs_ = std::make_shared<FetchedBlobs>();
   std::atomic<bool> in_collective_{false};
 };
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -36,7 +37,13 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 }  // namespace
 
 void Log::say(LogLevel level, std::string_view text) const {
-  if (wants(level)) logger().log(spdlog_level(level), "{}{}", speaker_.prefix(), text);
+  if (!wants(level)) return;
+  const std::string line = fmt::format("{}{}", speaker_.prefix(), text);
+  sink_ != nullptr ? sink_(level, line) : logger().log(spdlog_level(level), line);
+}
+
+bool lacks_secret(const Options& options) {
+  return options.rank == 0 && options.world_size > 1 && options.secret.empty() && !options.allow_no_secret;
 }
 
 void warn_of_missing_secret(const Log& log, std::string_view rendezvous) {

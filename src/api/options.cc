@@ -7,7 +7,7 @@
 #include "api/job_id.hh"
 #include "api/parse.hh"
 #include "base/limits.hh"
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 
 namespace banyan {
 namespace {

@@ -22,7 +22,7 @@
 
 #include "api/environment.hh"
 #include "api/job_of_threads.hh"
-#include "driver/asio/child_of_fork.hh"
+#include "driver/sockets/child_of_fork.hh"
 
 namespace banyan::api {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/descriptor.hh"
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 
 namespace banyan::cli {
 

@@ -18,7 +18,7 @@
 #include "cli/process.hh"
 #include "cli/rendezvous.hh"
 #include "cli/signals.hh"
-#include "driver/asio/clock.hh"
+#include "driver/sockets/clock.hh"
 
 namespace banyan::cli {
 namespace {

@@ -80,6 +80,15 @@ BlobAsker::Request BlobAsker::end(Rank owner) {
   return request;
 }
 
+bool BlobAsker::set_deadline(CallId id, Time deadline) {
+  const auto at = calls_.find(id);
+  if (at == calls_.end()) return false;
+  deadlines_.erase({at->second.deadline, id});
+  at->second.deadline = deadline;
+  deadlines_.emplace(deadline, id);
+  return true;
+}
+
 void BlobAsker::on_time(Time now) {
   while (!deadlines_.empty() && deadline() <= now) give_up(deadlines_.begin()->second, now);
 }

@@ -114,13 +114,19 @@ struct StoreCall {
   std::optional<Failure> misuse() const;
 };
 
+// Ends another call of this rank as if its deadline had passed, if it is still pending. Completes at once.
+struct Expire {
+  CallId call{};
+};
+
 // Says that this rank is done. Completes when nobody below needs it any more or Config::close_timeout has passed.
 struct Close {};
 
 struct Call {
   CallId id{};
   Time deadline = kNever;
-  std::variant<Collective, Send, Receive, Probe, Dial, StoreCall, FetchBlob, MakeCommunicator, LeaveCommunicator, Close>
+  std::variant<Collective, Send, Receive, Probe, Dial, StoreCall, FetchBlob, MakeCommunicator, LeaveCommunicator,
+               Expire, Close>
       operation;
 };
 

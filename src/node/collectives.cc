@@ -237,6 +237,12 @@ void Collectives::fail_all(const Failure& failure) {
   subcommunicators_.clear();
 }
 
+bool Collectives::set_deadline(CallId id, Time deadline) {
+  if (world_.set_deadline(id, deadline)) return true;
+  return std::ranges::any_of(
+      subcommunicators_, [&](const auto& entry) { return entry.second->communicator().set_deadline(id, deadline); });
+}
+
 void Collectives::on_time(Time now) {
   if (world_.deadline() <= now) world_.on_time(now);
   std::vector<CommunicatorId> due;

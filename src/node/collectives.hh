@@ -49,6 +49,8 @@ class Collectives {
   void on_child_left(LinkId child) { world_.on_child_left(child); }
   // Ends every pending call, and every later one at once.
   void fail_all(const Failure& failure);
+  // In place of the one that a pending call has; false: there is no such call.
+  bool set_deadline(CallId id, Time deadline);
   void on_time(Time now);
   Time deadline() const;
   // Operations that are not over at this rank; none once all that was called is done.

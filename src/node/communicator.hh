@@ -64,6 +64,8 @@ class Communicator {
   void end_calls(const Failure& failure);
   // The splits that are done since this was called last: each rank's contribution to them.
   std::vector<Split> take_splits() { return std::exchange(splits_, {}); }
+  // In place of the one that a pending call has; false: there is no such call.
+  bool set_deadline(CallId id, Time deadline);
   void on_time(Time now);
   Time deadline() const;
   std::size_t operations_kept() const { return operations_.size(); }

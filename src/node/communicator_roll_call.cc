@@ -18,6 +18,16 @@ std::string list_of(const MissingRanks& missing, std::uint32_t world_size, const
 
 }  // namespace
 
+bool Communicator::set_deadline(CallId id, Time deadline) {
+  const auto at = std::ranges::find_if(
+      operations_, [id](const auto& entry) { return entry.second.pending && entry.second.pending->id == id; });
+  if (at == operations_.end()) return false;
+  deadlines_.erase({at->second.pending->deadline, at->first});
+  at->second.pending->deadline = deadline;
+  deadlines_.emplace(deadline, at->first);
+  return true;
+}
+
 void Communicator::on_time(Time now) {
   if (closed_) return;
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) expire(deadlines_.begin()->second);

@@ -60,6 +60,8 @@ class Messages final : private DirectLinks::Traffic {
   void end_application_calls(const Failure& failure);
   // What this rank had queued on the link is on its way: granted bytes follow.
   void on_drained(LinkId link) { outbound_.on_drained(link); }
+  // In place of the one that a pending call has; false: there is no such call.
+  bool set_deadline(CallId id, Time deadline) { return calls_.set_deadline(id, deadline); }
   void on_time(Time now);
   Time deadline() const { return std::min({calls_.deadline(), ask_at_, direct_.deadline()}); }
 

@@ -28,6 +28,15 @@ void PendingCalls::claim(CallId id, Rank source) {
   if (awaits_another(call)) ++awaiting_others_;
 }
 
+bool PendingCalls::set_deadline(CallId id, Time deadline) {
+  const auto at = calls_.find(id);
+  if (at == calls_.end()) return false;
+  deadlines_.erase({at->second.deadline, id});
+  at->second.deadline = deadline;
+  deadlines_.emplace(deadline, id);
+  return true;
+}
+
 PendingCall PendingCalls::finish(CallId id) {
   const auto at = calls_.find(id);
   BANYAN_ASSERT(at != calls_.end());

@@ -65,6 +65,8 @@ class PendingCalls {
   void time_out(CallId id, Time now, const std::string& reason);
   void fail_all(const Failure& failure);
 
+  // False: there is no such call.
+  bool set_deadline(CallId id, Time deadline);
   // A call whose deadline has passed, the earliest first; null: none has.
   const std::pair<const CallId, PendingCall>* expired(Time now) const;
   // Of the calls that a node's other parts have made.

@@ -7,7 +7,8 @@
 namespace banyan::node {
 
 Operations::Operations(const Config& config, const Topology& topology, LinkIds& link_ids, Effects& effects)
-    : collectives_(topology, for_collectives_, effects, config.limits),
+    : effects_(effects),
+      collectives_(topology, for_collectives_, effects, config.limits),
       store_(topology, for_store_, effects, config.limits.store_bytes),
       blobs_(config, topology, for_blobs_, effects),
       messages_(config, topology, link_ids, effects) {}
@@ -29,10 +30,19 @@ void Operations::call(Time now, Call call) {
     store_.call(now, call.id, std::move(*stored), call.deadline);
   } else if (const auto* fetch = std::get_if<FetchBlob>(&call.operation)) {
     blobs_.call(now, call.id, *fetch, call.deadline);
+  } else if (const auto* other = std::get_if<Expire>(&call.operation)) {
+    effects_.complete(call.id, Payload{});
+    expire(now, other->call);
   } else {
     messages_.dial(now, call.id, std::get<Dial>(call.operation).peer, call.deadline);
   }
   settle(now);
+}
+
+void Operations::expire(Time now, CallId id) {
+  if (collectives_.set_deadline(id, now) || messages_.set_deadline(id, now) || store_.set_deadline(id, now) ||
+      blobs_.set_deadline(id, now))
+    on_time(now);
 }
 
 void Operations::settle(Time now) {

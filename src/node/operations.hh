@@ -41,8 +41,10 @@ class Operations {
   Time deadline() const;
 
  private:
+  void expire(Time now, CallId id);
   void end_messages_if_done();
 
+  Effects& effects_;
   MessageRequests for_collectives_{Caller::collectives};
   MessageRequests for_store_{Caller::store};
   MessageRequests for_blobs_{Caller::blobs};

@@ -31,6 +31,8 @@ class PeerBlobs {
   }
   // Ends every pending call, and every later one at once.
   void end_calls(const Failure& failure) { asker_.end_calls(failure); }
+  // In place of the one that a pending call has; false: there is no such call.
+  bool set_deadline(CallId id, Time deadline) { return asker_.set_deadline(id, deadline); }
   void on_time(Time now) { asker_.on_time(now); }
   Time deadline() const { return asker_.deadline(); }
 

@@ -198,6 +198,15 @@ StoreAsker::Request StoreAsker::end(Number number) {
   return request;
 }
 
+bool StoreAsker::set_deadline(CallId id, Time deadline) {
+  const auto at = std::ranges::find_if(requests_, [id](const auto& entry) { return entry.second.call == id; });
+  if (at == requests_.end()) return false;
+  deadlines_.erase({at->second.deadline, at->first});
+  at->second.deadline = deadline;
+  deadlines_.emplace(deadline, at->first);
+  return true;
+}
+
 void StoreAsker::on_time(Time now) {
   while (deadline() <= now && !deadlines_.empty()) {
     const Number number = deadlines_.begin()->second;

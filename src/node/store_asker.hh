@@ -31,6 +31,7 @@ class StoreAsker {
   void call(Time now, CallId id, StoreCall call, Time deadline);
   void on_message(MessageDone done);
   void end_calls(const Failure& failure);
+  bool set_deadline(CallId id, Time deadline);
   void on_time(Time now);
   Time deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
 

@@ -26,6 +26,7 @@ struct OperationName {
     return "group of " + std::to_string(make.ranks.size()) + " ranks";
   }
   std::string operator()(const node::LeaveCommunicator&) const { return "close a communicator"; }
+  std::string operator()(const node::Expire&) const { return "give up a call"; }
   std::string operator()(const node::StoreCall& call) const { return std::string(call.name()) + " in the store"; }
   std::string operator()(const node::FetchBlob& fetch) const { return "blob of " + rank_name(raw(fetch.owner)); }
   std::string operator()(const node::Close&) const { return "close"; }

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/asio/clock.hh"
+#include "driver/sockets/clock.hh"
 #include "raw_peer.hh"
 #include "scripted_machine.hh"
 

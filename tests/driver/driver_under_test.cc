@@ -34,13 +34,21 @@ class AsioDriver final : public DriverUnderTest {
   std::shared_ptr<driver::Runtime> runtime_ = driver::Runtime::make();
 };
 
+std::vector<DriverKind>& kinds() {
+  static std::vector<DriverKind> kinds;
+  return kinds;
+}
+
+const bool registered =
+    register_driver({"asio", []() -> std::unique_ptr<DriverUnderTest> { return std::make_unique<AsioDriver>(); }});
+
 }  // namespace
 
-const std::vector<DriverKind>& all_drivers() {
-  static const std::vector<DriverKind> kinds = {
-      {"asio", []() -> std::unique_ptr<DriverUnderTest> { return std::make_unique<AsioDriver>(); }},
-  };
-  return kinds;
+const std::vector<DriverKind>& all_drivers() { return kinds(); }
+
+bool register_driver(DriverKind kind) {
+  kinds().push_back(std::move(kind));
+  return true;
 }
 
 }  // namespace banyan::driver_test

@@ -1,4 +1,4 @@
-// What the contract suite needs of a driver: one implementation of this per driver, listed in all_drivers().
+// What the contract suite needs of a driver: one implementation of this per driver, registered in all_drivers().
 #pragma once
 
 #include <memory>
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "driver/asio/rank_options.hh"
+#include "driver/sockets/rank_options.hh"
 #include "engine/machine.hh"
 
 namespace banyan::driver_test {
@@ -34,6 +34,8 @@ struct DriverKind {
   std::unique_ptr<DriverUnderTest> (*make)();
 };
 const std::vector<DriverKind>& all_drivers();
+// For drivers that are not always there, before main(). Returns true.
+bool register_driver(DriverKind kind);
 // For the names of tests.
 inline void PrintTo(const DriverKind& kind, std::ostream* out) { *out << kind.name; }
 

@@ -10,7 +10,7 @@
 
 #include "base/endpoint.hh"
 #include "base/ids.hh"
-#include "driver/asio/socket.hh"
+#include "driver/sockets/socket.hh"
 
 namespace banyan::driver_test {
 

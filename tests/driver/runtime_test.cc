@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-#include "driver/asio/child_of_fork.hh"
+#include "driver/sockets/child_of_fork.hh"
 #include "raw_peer.hh"
 #include "scripted_machine.hh"
 

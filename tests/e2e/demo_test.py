@@ -23,7 +23,7 @@ def run(*command, **variables):
                           timeout=jobs.DEADLINE_S, env=jobs.environment(**variables))
 
 
-class Demo(unittest.TestCase):
+class Reports:
     def report(self, done):
         """The one line that rank 0 printed; everything went well."""
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -37,6 +37,8 @@ class Demo(unittest.TestCase):
                 self.assertGreater(report[field], 0, field)
         return report
 
+
+class Demo(Reports, unittest.TestCase):
     def test_it_runs_under_banyan_run_on_one_host(self):
         for ranks in (1, 2, 8) if jobs.SANITIZED else (1, 2, 8, 64):
             with self.subTest(ranks=ranks):
@@ -143,6 +145,37 @@ class Demo(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         for word in ("--rank", "--ranks", "--address", "--port", "--timeout", "--json", "BANYAN_"):
             self.assertIn(word, done.stdout)
+
+
+@unittest.skipUnless(jobs.SEASTAR_DEMO.exists(), "built without Seastar")
+class OnSeastar(Reports, unittest.TestCase):
+
+    def mixed(self, ranks, odd, even, *shape, **variables):
+        programs = {"asio": jobs.DEMO, "seastar": " ".join([str(jobs.SEASTAR_DEMO), *jobs.SEASTAR_OPTIONS])}
+        script = f"if [ $((BANYAN_RANK % 2)) = 1 ]; then exec {programs[odd]} --json; fi; exec {programs[even]} --json"
+        return self.report(run(jobs.BANYAN, "run", "-n", ranks, *shape, "--", "sh", "-c", script, **variables))
+
+    def test_its_ranks_and_asios_are_one_job_whoever_is_root(self):
+        for odd, even in (("seastar", "asio"), ("asio", "seastar"), ("seastar", "seastar")):
+            for shape in ((), ("--ranks-per-host", 2)):
+                with self.subTest(odd=odd, even=even, shape=shape):
+                    self.assertEqual(self.mixed(8, odd, even, *shape)["ranks"], 8)
+
+    def test_each_shard_of_a_process_is_a_rank(self):
+        report = self.report(run(jobs.SEASTAR_DEMO, "--rank", 0, "--port", jobs.free_port(), "--json", "--smp", 2,
+                                 "--overprovisioned", "--memory", "256M", BANYAN_ALLOW_NO_SECRET=1))
+        self.assertEqual(report["ranks"], 2)
+
+    def test_it_says_what_is_wrong_with_shards_under_a_launcher(self):
+        done = run(jobs.BANYAN, "run", "-n", 2, "--", jobs.SEASTAR_DEMO, "--smp", 2, "--overprovisioned", "--memory", "256M")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("say --smp 1", done.stderr)
+
+    def test_hello_on_seastar(self):
+        done = run(jobs.BANYAN, "run", "-n", 3, "--", jobs.BIN / "seastar_hello", *jobs.SEASTAR_OPTIONS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("rank 2 heard: hello from rank 0", done.stdout)
+        self.assertIn("a word from rank 2", done.stdout)
 
 
 class OtherExamples(unittest.TestCase):

@@ -14,6 +14,9 @@ import time
 BIN = pathlib.Path(os.environ.get("TESTED_BIN", pathlib.Path(__file__).parents[2] / "build" / "bin"))
 BANYAN = str(BIN / "banyan")
 DEMO = str(BIN / "bootstrap_demo")
+SEASTAR_DEMO = BIN / "seastar_demo"
+# What a rank of a job of many on one machine leaves to the others.
+SEASTAR_OPTIONS = ["--smp", "1", "--overprovisioned", "--memory", "128M"]
 LOST_RANK = str(BIN / "lost_rank")
 # A sanitizer makes processes several times as slow and large.
 SANITIZED = bool(os.environ.get("TESTED_SANITIZE"))

@@ -50,6 +50,7 @@ struct CallText {
     return "group(" + std::to_string(make.ranks.size()) + " ranks)";
   }
   std::string operator()(const node::LeaveCommunicator&) const { return "close() of a communicator"; }
+  std::string operator()(const node::Expire&) const { return "a call given up"; }
   std::string operator()(const node::Close&) const { return "close()"; }
 };
 

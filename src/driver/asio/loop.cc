@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/assert.hh"
-#include "driver/asio/clock.hh"
-#include "driver/asio/own_sockets.hh"
 #include "driver/asio/quiet_thread.hh"
+#include "driver/sockets/clock.hh"
+#include "driver/sockets/own_sockets.hh"
 
 namespace banyan::driver {
 namespace {
@@ -22,7 +22,8 @@ thread_local int loops_driven = 0;
 
 }  // namespace
 
-Loop::Loop(NoThread no_thread) : no_thread_(std::move(no_thread)) {}
+Loop::Loop(NeedsThread needs_thread, NoThread no_thread)
+    : needs_thread_(std::move(needs_thread)), no_thread_(std::move(no_thread)) {}
 
 Loop::~Loop() { BANYAN_ASSERT(!background_.joinable()); }
 
@@ -102,7 +103,7 @@ void Loop::free_baton() {
 }
 
 void Loop::lay_baton_down(std::unique_lock<std::mutex>& lock) {
-  if (background_needed_ > 0 && !finishing_) {
+  if (!finishing_ && needs_thread_()) {
     if (const std::string reason = start_background(true); !reason.empty()) {
       lock.unlock();
       no_thread_(reason);
@@ -201,14 +202,11 @@ void Loop::finish(std::function<bool()> done, std::shared_ptr<const void> owner)
   // Else a thread that waits drives on, and drops what is left when it returns.
 }
 
-void Loop::arm_timer() {
-  armed_ = alarms_.earliest();
-  timer_.expires_at(to_system(armed_));
+void Loop::arm(Time due) {
+  timer_.expires_at(to_system(due));
   timer_.async_wait([this](const std::error_code& error) {
     // Aborted: armed anew for an earlier alarm.
-    if (error) return;
-    armed_ = kNever;
-    if (const Time next = alarms_.ring(now()); next < armed_) arm_timer();
+    if (!error) ring(now());
   });
 }
 

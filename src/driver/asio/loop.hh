@@ -25,22 +25,25 @@
 #include <asio/steady_timer.hpp>
 
 #include "base/failure.hh"
-#include "driver/asio/alarms.hh"
+#include "driver/asio/name_service.hh"
 #include "driver/asio/park.hh"
 #include "driver/asio/waitable.hh"
+#include "driver/asio/watch.hh"
+#include "driver/sockets/reactor.hh"
 
 namespace banyan::driver {
 
-class Loop {
+class Loop final : public Reactor {
  public:
-  using Executor = asio::io_context::executor_type;
   // Called on the driving thread when the background thread is needed and can't be made.
   using NoThread = std::function<void(const std::string& reason)>;
 
-  explicit Loop(NoThread no_thread);
-  ~Loop();
-  Loop(const Loop&) = delete;
-  Loop& operator=(const Loop&) = delete;
+  // Asked on the driving thread: whether a rank must be driven while no thread waits. Then a thread that waited and
+  // lays the baton down starts the background thread.
+  using NeedsThread = std::function<bool()>;
+
+  Loop(NeedsThread needs_thread, NoThread no_thread);
+  ~Loop() override;
 
   // --- from any thread ---
 
@@ -89,15 +92,13 @@ class Loop {
 
   // --- on the driving thread ---
 
-  asio::io_context& io() { return io_; }
-  void set_alarm(Alarm& alarm, Time due) {
-    alarms_.set(alarm, due);
-    if (alarms_.earliest() < armed_) arm_timer();
+  void run_later(std::function<void()> work) override { post(std::move(work)); }
+  std::unique_ptr<Watch> watch(Socket socket, std::error_code& error) override {
+    return watch_with_asio(io_, std::move(socket), error);
   }
-  void clear_alarm(Alarm& alarm) { alarms_.clear(alarm); }
-  // While any is needed, a thread that waited and lays the baton down starts the background thread.
-  void need_background() { ++background_needed_; }
-  void need_background_no_more() { --background_needed_; }
+  void look_up(const std::string& host, std::function<void(Resolved)> answer) override {
+    names_.look_up(host, std::move(answer));
+  }
 
   // --- at the end ---
 
@@ -116,20 +117,20 @@ class Loop {
   template <typename Stop>
   void drive(Stop stop, Time deadline) noexcept;
   void background_thread(bool parked);
-  void arm_timer();
+  void arm(Time due) override;
 
   // How often this process and its ancestors have forked since Banyan was first used: no system call to ask.
   static unsigned forks();
 
   const unsigned forks_at_birth_ = forks();
+  const NeedsThread needs_thread_;
   const NoThread no_thread_;
   asio::io_context io_{1};  // one thread at a time
-  asio::executor_work_guard<Executor> work_{io_.get_executor()};
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer_{
-      io_};
-  Time armed_ = kNever;
-  Alarms alarms_;
-  int background_needed_ = 0;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                             asio::io_context::executor_type>
+      timer_{io_};
+  NameService names_{*this};
 
   std::mutex mutex_;
   std::condition_variable baton_free_;

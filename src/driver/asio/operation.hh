@@ -4,32 +4,20 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <variant>
-#include <vector>
 
-#include "base/bytes.hh"
-#include "base/failure.hh"
 #include "base/ids.hh"
 #include "base/time.hh"
 #include "driver/asio/waitable.hh"
-
-namespace banyan::wire {
-class Table;
-}
+#include "driver/sockets/outcome.hh"
 
 namespace banyan::driver {
 
 class Loop;
 
-// What came of it: start() yields the table, a call its bytes (node::Completion), each may fail instead.
-using Outcome = std::variant<Payload, std::vector<Payload>, std::shared_ptr<const wire::Table>, Failure>;
-
-class Operation {
+class Operation final : public Promise {
  public:
   explicit Operation(std::shared_ptr<Loop> loop);
-  ~Operation();
-  Operation(const Operation&) = delete;
-  Operation& operator=(const Operation&) = delete;
+  ~Operation() override;
 
   // True once the outcome is there; never blocks, makes no system call. It makes no progress either: see
   // Runtime::run_in_background.
@@ -56,8 +44,8 @@ class Operation {
   // one callback per operation. It must not block.
   void on_done(std::function<void(const Outcome&)> callback);
 
-  // For the driver: ends the operation. The first outcome counts.
-  void complete(Outcome outcome, Rank source = kNoRank);
+  // For the driver.
+  void complete(Outcome outcome, Rank source = kNoRank) override;
 
  private:
   const std::shared_ptr<Loop> loop_;

@@ -15,17 +15,16 @@
 #include <optional>
 #include <variant>
 
-#include "driver/asio/clock.hh"
 #include "driver/asio/operation.hh"
-#include "driver/asio/rank_options.hh"
-#include "engine/machine.hh"
+#include "driver/sockets/clock.hh"
+#include "driver/sockets/make_runner.hh"
 #include "node/calls.hh"
 
 namespace banyan::driver {
 
 class EngineRunner;
 class Runtime;
-struct Process;
+struct AsioProcess;
 
 // One rank of this process. Ends with close() or its destructor.
 class RankHandle {
@@ -80,7 +79,6 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   // Makes a rank; nothing is sent before start(). A Failure (bad_address, resources) when the options can't be used.
   std::variant<std::unique_ptr<RankHandle>, Failure> open(RankOptions options);
   // The same with a machine of the caller's instead of the engine, for tests.
-  using MakeMachine = std::function<std::unique_ptr<engine::Machine>(const node::Config&)>;
   std::variant<std::unique_ptr<RankHandle>, Failure> open(RankOptions options, const MakeMachine& make_machine);
 
   // From now on a thread of its own drives the runtime: wanted when operations are begun and nobody waits for them
@@ -93,7 +91,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   friend class RankHandle;
   Runtime();
 
-  const std::shared_ptr<Process> process_;
+  const std::shared_ptr<AsioProcess> process_;
 };
 
 }  // namespace banyan::driver
