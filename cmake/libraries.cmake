@@ -12,14 +12,15 @@ find_package(nlohmann_json REQUIRED)
 
 # Not in Debian: who wants the driver for it has built it (docs/seastar.md).
 set(BANYAN_SEASTAR AUTO CACHE STRING "The Seastar driver: AUTO (where Seastar is found), ON or OFF")
-if(BANYAN_SEASTAR STREQUAL "AUTO")
+set(Seastar_FOUND FALSE)
+if(BANYAN_SEASTAR STREQUAL "AUTO" AND NOT BANYAN_SANITIZE)  # sanitizers need a Seastar that was built for them
   find_package(Seastar QUIET)
-elseif(BANYAN_SEASTAR)
+elseif(BANYAN_SEASTAR AND NOT BANYAN_SEASTAR STREQUAL "AUTO")
   find_package(Seastar REQUIRED)
 endif()
 if(Seastar_FOUND)
   message(STATUS "Seastar ${Seastar_VERSION} in ${Seastar_DIR}: its driver is built")
-elseif(BANYAN_SEASTAR STREQUAL "AUTO")
+elseif(BANYAN_SEASTAR STREQUAL "AUTO" AND NOT BANYAN_SANITIZE)
   message(STATUS "Seastar was not found: its driver is left out (docs/seastar.md)")
 endif()
 

@@ -59,11 +59,11 @@ function(banyan_finish_library)
     return()
   endif()
   # For programs on Seastar, whose headers and flags are theirs alone.
-  add_library(banyan_for_seastar ${seastar_objects})
+  # Static, as Seastar mostly is: its code can't stand in a shared library.
+  add_library(banyan_for_seastar STATIC ${seastar_objects})
   add_library(banyan::seastar ALIAS banyan_for_seastar)
-  set_target_properties(banyan_for_seastar PROPERTIES
-    LINKER_LANGUAGE CXX EXPORT_NAME seastar OUTPUT_NAME banyan_seastar VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  set_target_properties(banyan_for_seastar PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME seastar
+                                                      OUTPUT_NAME banyan_seastar)
   target_compile_features(banyan_for_seastar PUBLIC cxx_std_20)
   target_link_libraries(banyan_for_seastar PUBLIC banyan Seastar::seastar PRIVATE fmt::fmt)
 endfunction()

@@ -1,4 +1,4 @@
-// The shortest whole program on Seastar: `banyan run -n 4 -- seastar_hello --smp 1 --overprovisioned --memory 256M`.
+// The shortest whole program on Seastar: `banyan run -n 4 -- seastar_hello --smp 1 --overprovisioned --memory 128M`.
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -22,7 +22,8 @@ seastar::future<> greet(banyan::SeastarBootstrap& bootstrap) {
   const int rank = bootstrap.rank();
   const int total_ranks = bootstrap.world_size();
 
-  const Buffer message = co_await bootstrap.broadcast(0, buffer(rank == 0 ? "hello from rank 0" : ""));
+  const std::string greeting = rank == 0 ? "hello from rank 0" : "";
+  const Buffer message = co_await bootstrap.broadcast(0, buffer(greeting));
   const auto everyone =
       co_await bootstrap.allgather(buffer("rank " + std::to_string(rank) + " heard: " + text(message)));
   co_await bootstrap.barrier(std::chrono::seconds(5));

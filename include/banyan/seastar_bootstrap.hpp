@@ -19,6 +19,8 @@
 // and listeners, so that no connection is handed from one to another; a BANYAN_PORT_RANGE needs as many ports as shards
 // that listen.
 //
+// Processes: a child of fork() is not for Seastar, nor for this.
+//
 // Futures: begun when they are made, in that order, so that two calls may be in flight without waiting for the first.
 // They fail with banyan::Error, or as the abort_source says; misuse, too, is a failed future and changes nothing. The
 // object must live until they are done; stop() ends what is pending with ErrorCode::closed.
@@ -34,7 +36,8 @@
 // not.
 #pragma once
 
-#include <concepts>
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -72,15 +75,21 @@ class Until {
   Until(std::chrono::duration<Number, Period> time) noexcept : timeout_(time) {}  // NOLINT(google-explicit-constructor)
   // One that has passed: the operation times out at once.
   Until(seastar::lowres_clock::time_point deadline) noexcept  // NOLINT(google-explicit-constructor)
-      : timeout_(std::max(deadline - seastar::lowres_clock::now(), seastar::lowres_clock::duration::zero())) {}
+      : deadline_(deadline) {}
   Until(seastar::abort_source& source) noexcept : source_(&source) {}  // NOLINT(google-explicit-constructor)
-  Until(Until other, seastar::abort_source& source) noexcept : timeout_(other.timeout_), source_(&source) {}
+  Until(Until other, seastar::abort_source& source) noexcept
+      : timeout_(other.timeout_), deadline_(other.deadline_), source_(&source) {}
 
-  Timeout timeout() const noexcept { return timeout_; }
+  // From now on.
+  Timeout timeout() const noexcept {
+    if (!deadline_) return timeout_;
+    return std::max(*deadline_ - seastar::lowres_clock::now(), seastar::lowres_clock::duration::zero());
+  }
   seastar::abort_source* source() const noexcept { return source_; }
 
  private:
   Timeout timeout_;
+  std::optional<seastar::lowres_clock::time_point> deadline_;
   seastar::abort_source* source_ = nullptr;
 };
 

@@ -48,7 +48,7 @@ void Member::expect_startable() const {
   if (state_ == State::fresh) refuse("start() was called before init(): say first who this rank is and where to meet");
   if (state_ == State::started)
     refuse("start() was called a second time: a bootstrap serves one job, make another for the next");
-  if (state_ == State::closed) refuse("start() was called after close(): make another bootstrap");
+  if (state_ == State::closed) refuse(fmt::format("start() was called after {}(): make another bootstrap", end_));
 }
 
 bool Member::close() {
@@ -66,7 +66,7 @@ void Member::expect_initialised(const char* caller) const {
 void Member::expect_started(const char* caller, const Group* group) const {
   if (state_ == State::closed) {
     const char* const whose = group == nullptr ? "" : " of the communicator's job";
-    refuse(fmt::format("{}() was called after close(){}", caller, whose), group);
+    refuse(fmt::format("{}() was called after {}(){}", caller, end_, whose), group);
   }
   if (state_ != State::started)
     refuse(fmt::format("{}() was called before start(): the order is init(), start(), operations", caller));
@@ -89,7 +89,7 @@ void Member::expect_callable(const detail::Call& call, const Group* group, Start
   expect_started(name, group);
   table(name, start);
   if (group != nullptr && group->closed)
-    refuse(fmt::format("{}() was called after close() of this communicator", name), group);
+    refuse(fmt::format("{}() was called after {}() of this communicator", name, end_), group);
   if (const char* const role = role_of(call.kind)) expect_rank(name, role, call.rank, group);
   const bool scatters = call.kind == detail::Call::Kind::scatter && call.rank == rank_in(group);
   if ((scatters || call.kind == detail::Call::Kind::alltoall) &&
@@ -158,9 +158,9 @@ std::optional<Payload> Member::own_blob(const detail::Call& call, const Group* g
 void Member::expect_owner_in_reach(const detail::Call& call, const Group* group, Start start) const {
   if (state_ != State::closed) return;
   const Rank owner = job_rank(call.rank, group);
-  refuse(fmt::format("peer_blob() was called after close(), and the blob of rank {} on {} is not here: ask for it "
+  refuse(fmt::format("peer_blob() was called after {}(), and the blob of rank {} on {} is not here: ask for it "
                      "before, or set BANYAN_TABLE=eager at rank 0",
-                     raw(owner), table("peer_blob", start).host(owner)),
+                     end_, raw(owner), table("peer_blob", start).host(owner)),
          group);
 }
 

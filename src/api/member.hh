@@ -21,6 +21,9 @@ class Member {
  public:
   enum class State { fresh, ready, started, closed };
 
+  // `end`: what its caller's function for that is called.
+  explicit Member(const char* end = "close") : end_(end) {}
+
   // What came of start(), as far as it is known: null while nothing has.
   using Start = const driver::Outcome*;
 
@@ -65,6 +68,7 @@ class Member {
   int rank_in(const Group* group) const { return group == nullptr ? options_.rank : group->rank(); }
   int size_of(const Group* group) const { return group == nullptr ? options_.world_size : group->size(); }
 
+  const char* end_;
   State state_ = State::fresh;
   Options options_;
   std::shared_ptr<const Speaker> speaker_ = std::make_shared<const Speaker>();

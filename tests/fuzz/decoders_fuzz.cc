@@ -4,8 +4,8 @@
 // Input: one byte that says how to read the rest.
 //   0   the rest is a stream, cut into pieces by its own bytes
 //   k   the rest is the body of a frame of the k-th kind
-//   then   a long frame: 1 byte (which kind), 3 (its length), and the rest, repeated until it is so long
-//   last   the rest is a request to the store, and an answer of it
+//   then   a long frame: 1 byte (which kind, on which kind of link), 3 (its length), and the rest, repeated until it is
+//   so long last   the rest is a request to the store, and an answer of it
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -103,8 +103,8 @@ void check(const Frame& frame) {
 
 // All frames up to the end or the first error, when the stream comes in pieces of `piece(rest)` bytes.
 template <typename PieceSize>
-std::pair<std::vector<Payload>, bool> frames_of(Bytes stream, PieceSize piece) {
-  FrameDecoder decoder(kMaxFrameBytes);
+std::pair<std::vector<Payload>, bool> frames_of(Bytes stream, PieceSize piece, std::size_t limit = kMaxFrameBytes) {
+  FrameDecoder decoder(limit);
   decoder.allow_streams();
   std::vector<Payload> frames;
   while (!stream.empty()) {
@@ -145,10 +145,12 @@ void check_long_frame(Bytes input) {
     std::copy_n(reinterpret_cast<const char*>(pattern.data()), std::min(pattern.size(), size - at), body.begin() + at);
   }
   const Payload frame = bytes_of(Frame{kind, Epoch{1, 2}, Payload(Slice::adopt(std::move(body)))});
-  const std::size_t limit = carries_streams(kind) ? kMaxStreamFrameBytes : kMaxFrameBytes;
+  // A tree or local link, or a direct one.
+  const std::size_t plain = number(0) / kKinds.size() % 2 == 0 ? kMaxFrameBytes : kMaxDirectFrameBytes;
+  const std::size_t limit = carries_streams(kind) ? kMaxStreamFrameBytes : plain;
   const Slice stream = frame.flatten();
-  const auto [frames, broken] =
-      frames_of(stream.bytes(), [](Bytes rest) { return std::min(rest.size(), kPieceBytes); });
+  const auto [frames, broken] = frames_of(
+      stream.bytes(), [](Bytes rest) { return std::min(rest.size(), kPieceBytes); }, plain);
   BANYAN_ASSERT(broken == (stream.size() > limit));
   BANYAN_ASSERT(broken || (frames.size() == 1 && frames[0] == frame));
 }

@@ -1,7 +1,6 @@
 // The public class: a thin shell around SeastarJob.
 #include <algorithm>
 #include <map>
-#include <seastar/core/coroutine.hh>
 #include <seastar/core/shared_future.hh>
 #include <seastar/core/when_all.hh>
 #include <utility>
@@ -76,12 +75,12 @@ class SeastarBootstrap::Implementation {
     }
   }
 
-  // What has been made for barriers of these ranks, or is being made.
-  seastar::future<std::shared_ptr<Implementation>> group_for_barrier(std::vector<int> ranks) {
+  // What has been made for barriers of these ranks, or is being made. That takes no time: nobody is asked.
+  seastar::future<std::shared_ptr<Implementation>> group_for_barrier(std::vector<int> ranks, Timeout timeout) {
     std::sort(ranks.begin(), ranks.end());
     const auto at = groups.find(ranks);
     if (at != groups.end() && !at->second.failed()) return at->second.get_future();
-    detail::Call make{.kind = Kind::barrier_group, .ranks = &ranks};
+    detail::Call make{.kind = Kind::barrier_group, .timeout = timeout, .ranks = &ranks};
     auto made = call(make, nullptr).then([](Result result) { return std::move(result.communicator); });
     return groups.insert_or_assign(ranks, std::move(made)).first->second.get_future();
   }
@@ -173,7 +172,7 @@ seastar::future<SeastarBootstrap::Result> SeastarBootstrap::call(detail::Call ca
 }
 
 seastar::future<> SeastarBootstrap::barrier(std::vector<int> ranks, Until until) {
-  return implementation_->group_for_barrier(std::move(ranks)).then([until](const auto& made) {
+  return implementation_->group_for_barrier(std::move(ranks), until.timeout()).then([until](const auto& made) {
     detail::Call call{.kind = Kind::barrier, .timeout = until.timeout()};
     return done(made->call(call, until.source())).finally([made] {});
   });
@@ -187,7 +186,10 @@ seastar::future<Buffer> SeastarBootstrap::sendrecv(int target, Buffer message, i
   } catch (...) {
     return seastar::current_exception_as_future<Buffer>();
   }
-  return seastar::when_all(send(target, std::move(message), tag, until), recv(source, tag, until))
+  seastar::future<> sending = send(target, std::move(message), tag, until);
+  // Misuse: nothing has begun.
+  if (sending.failed()) return seastar::make_exception_future<Buffer>(sending.get_exception());
+  return seastar::when_all(std::move(sending), recv(source, tag, until))
       .then([](std::tuple<seastar::future<>, seastar::future<Buffer>> both) {
         auto& [sent, received] = both;
         if (sent.failed()) {

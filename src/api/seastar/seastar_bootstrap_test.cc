@@ -4,7 +4,6 @@
 #include <seastar/core/coroutine.hh>
 #include <seastar/core/loop.hh>
 #include <seastar/core/sharded.hh>
-#include <seastar/core/sleep.hh>
 #include <string>
 #include <thread>
 #include <utility>
@@ -272,7 +271,7 @@ TEST(SeastarBootstrap, misuse_is_a_failed_future_and_changes_nothing) {
   });
 }
 
-TEST(SeastarBootstrap, what_is_received_in_one_piece_is_not_copied) {
+TEST(SeastarBootstrap, what_is_handed_in_is_not_copied) {
   run_on_seastar(2, [](SeastarBootstrap& job) -> seastar::future<> {
     if (job.rank() == 0) {
       // A broadcast's root gets back what it has given, where it lies.

@@ -17,16 +17,14 @@
 namespace banyan::api {
 namespace {
 
-seastar::logger& logger() {
-  static seastar::logger instance("banyan");
-  return instance;
-}
+// Known to Seastar before it reads its options (--logger-log-level banyan=debug).
+seastar::logger logger("banyan");
 
 void to_seastar(LogLevel level, std::string_view line) {
   const auto seastar_level = level == LogLevel::debug  ? seastar::log_level::debug
                              : level == LogLevel::info ? seastar::log_level::info
                                                        : seastar::log_level::warn;
-  logger().log(seastar_level, "{}", line);
+  logger.log(seastar_level, "{}", line);
 }
 
 std::shared_ptr<driver::Shard> shard_here(const Speaker& speaker) {

@@ -57,7 +57,7 @@ class SeastarJob : public std::enable_shared_from_this<SeastarJob> {
   void expire(CallId id);
   void register_metrics();
 
-  Member member_;
+  Member member_{"stop"};
   Log log_;
   std::unique_ptr<driver::ShardRank> rank_;
   std::optional<driver::Outcome> started_;  // what came of start()

@@ -4,7 +4,6 @@
 #include <seastar/core/coroutine.hh>
 #include <seastar/core/sleep.hh>
 
-#include "base/assert.hh"
 #include "driver/sockets/engine_runner.hh"
 
 namespace banyan::driver {
@@ -79,8 +78,6 @@ seastar::future<> ShardRank::close() {
   runner_->close();
   return Shard::release(std::move(shard_));
 }
-
-std::optional<Failure> ShardRank::failure() const { return runner_->failure(); }
 
 node::Statistics ShardRank::statistics() const {
   return shard_ == nullptr ? node::Statistics{} : runner_->statistics();

@@ -62,10 +62,10 @@ class ShardRank {
   seastar::future<Completed> submit(node::Call call);
 
   // Ends the rank here and now: what was handed to its links still leaves, pending calls end with FailureCode::closed.
-  // Done when that has left, or after kCloseLinger. To take leave of the others first, submit node::Close.
+  // The future of a shard's last rank is done when that has left, or after kCloseLinger; others' at once. To take leave
+  // of the others first, submit node::Close.
   seastar::future<> close();
 
-  std::optional<Failure> failure() const;
   node::Statistics statistics() const;
   // The configuration as completed by Shard::open.
   const node::Config& config() const;
