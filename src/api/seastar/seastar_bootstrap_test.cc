@@ -4,6 +4,7 @@
 #include <seastar/core/coroutine.hh>
 #include <seastar/core/loop.hh>
 #include <seastar/core/sharded.hh>
+#include <seastar/core/when_all.hh>
 #include <string>
 #include <thread>
 #include <utility>
@@ -257,9 +258,29 @@ TEST(SeastarBootstrap, a_start_that_is_aborted_ends_at_once) {
   });
 }
 
+TEST(SeastarBootstrap, what_can_not_be_started_says_so_and_is_gone) {
+  SeastarThread::instance().run([]() -> seastar::future<> {
+    Options options = job_options(2)[1];
+    options.interface = "nosuch0";
+    SeastarBootstrap rank;
+    rank.init(options);
+    EXPECT_NE((co_await error_of<Error>(rank.start())).find("nosuch0"), std::string::npos);
+    co_await rank.stop();
+    Options nameless = job_options(2)[1];
+    nameless.rendezvous = "no-such-host.invalid:4242";
+    nameless.start_timeout = 50ms;
+    SeastarBootstrap other;
+    other.init(nameless);
+    co_await error_of<Error>(other.start());
+    co_await seastar::when_all_succeed(other.stop(), other.stop());
+  });
+}
+
 TEST(SeastarBootstrap, misuse_is_a_failed_future_and_changes_nothing) {
   run_on_seastar(2, [](SeastarBootstrap& job) -> seastar::future<> {
     EXPECT_NE((co_await error_of<Error>(job.send(2, Buffer()))).find("target is 2"), std::string::npos);
+    auto refused = job.sendrecv(2, buffer("x"), 1 - job.rank()).discard_result();
+    EXPECT_NE((co_await error_of<Error>(std::move(refused))).find("target is 2"), std::string::npos);
     EXPECT_NE((co_await error_of<Error>(job.start())).find("second time"), std::string::npos);
     EXPECT_NE((co_await error_of<Error>(job.barrier(-1s))).find("negative"), std::string::npos);
     co_await job.barrier();

@@ -56,8 +56,14 @@ seastar::future<> SeastarJob::start(seastar::abort_source* source) {
   const Reports reports(options, log_);
   reports.follow(rank_options);
 
-  auto opened = shard_here(*speaker)->open(std::move(rank_options));
-  if (const auto* failure = std::get_if<Failure>(&opened)) throw to_error(*failure, *speaker);
+  std::shared_ptr<driver::Shard> shard = shard_here(*speaker);
+  auto opened = shard->open(std::move(rank_options));
+  if (const auto* failure = std::get_if<Failure>(&opened)) {
+    // It may have been made for this rank alone.
+    co_await driver::Shard::release(std::move(shard));
+    throw to_error(*failure, *speaker);
+  }
+  shard.reset();
   rank_ = std::move(std::get<std::unique_ptr<driver::ShardRank>>(opened));
   member_.started();
 
@@ -68,19 +74,22 @@ seastar::future<> SeastarJob::start(seastar::abort_source* source) {
   driver::Completed done = co_await std::move(pending);
   started_ = std::move(done.outcome);
   reports.formed(began, *started_);
-  if (const auto* failure = std::get_if<Failure>(&*started_)) {
-    if (source != nullptr) source->check();
-    throw to_error(*failure, *speaker);
-  }
+  // It may have been ended after it had formed, before this went on.
+  if (ended_ && source != nullptr) source->check();
+  if (const auto* failure = std::get_if<Failure>(&*started_)) throw to_error(*failure, *speaker);
+  if (ended_)
+    throw to_error({FailureCode::closed, Phase::closing, {}, {}, "this rank was closed while it started"}, *speaker);
   register_metrics();
 }
 
 seastar::future<> SeastarJob::stop() {
+  if (stopped_) return stopped_->get_future();
+  if (member_.state() == Member::State::fresh || !member_.close()) return seastar::make_ready_future<>();
+  return stopped_.emplace(take_leave()).get_future();
+}
+
+seastar::future<> SeastarJob::take_leave() {
   const std::shared_ptr<SeastarJob> self = shared_from_this();
-  if (member_.state() == Member::State::fresh || member_.state() == Member::State::closed) {
-    co_return co_await std::exchange(closed_, seastar::make_ready_future<>());
-  }
-  if (!member_.close()) co_return;
   if (!ended_) {
     // Of a failed rank too: it may have a verdict to tell.
     node::Call leave{rank_->next_call_id(), after(driver::now(), rank_->config().close_timeout), node::Close{}};

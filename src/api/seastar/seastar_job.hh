@@ -8,6 +8,7 @@
 #include <seastar/core/abort_source.hh>
 #include <seastar/core/future.hh>
 #include <seastar/core/metrics_registration.hh>
+#include <seastar/core/shared_future.hh>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ class SeastarJob : public std::enable_shared_from_this<SeastarJob> {
   std::optional<Payload> blob_at_hand(const detail::Call& call, const Group* group);
   seastar::future<driver::Completed> finish(CallId id, std::shared_ptr<const Speaker> speaker,
                                             seastar::future<driver::Completed> pending, seastar::abort_source* source);
+  seastar::future<> take_leave();
   void expire(CallId id);
   void register_metrics();
 
@@ -64,6 +66,7 @@ class SeastarJob : public std::enable_shared_from_this<SeastarJob> {
   bool ended_ = false;
   node::Statistics statistics_;  // from then on
   seastar::future<> closed_ = seastar::make_ready_future<>();
+  std::optional<seastar::shared_future<>> stopped_;
   BlobCache fetched_blobs_;
   std::uint64_t calls_begun_ = 0;
   std::uint64_t calls_failed_ = 0;

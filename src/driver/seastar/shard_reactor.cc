@@ -209,9 +209,13 @@ std::unique_ptr<Watch> ShardReactor::watch(Socket socket, std::error_code& error
 }
 
 void ShardReactor::look_up(const std::string& host, std::function<void(Resolved)> answer) {
-  if (!resolver_) resolver_.emplace();
-  (void)seastar::try_with_gate(running_, [this, host, answer = std::move(answer)] {
-    return resolver_->get_host_by_name(host).then_wrapped(
+  if (stopping_) return;
+  const auto ask = [this, host] {
+    if (!resolver_) resolver_.emplace();
+    return resolver_->get_host_by_name(host);
+  };
+  (void)seastar::with_gate(running_, [this, ask, host, answer = std::move(answer)] {
+    return seastar::futurize_invoke(ask).then_wrapped(
         [this, host, answer](seastar::future<seastar::net::hostent> found) {
           Resolved resolved;
           try {
@@ -221,7 +225,7 @@ void ShardReactor::look_up(const std::string& host, std::function<void(Resolved)
           }
           if (!stopping_) answer(std::move(resolved));
         });
-  }).handle_exception_type([](const seastar::gate_closed_exception&) {});
+  });
 }
 
 void ShardReactor::arm(Time due) { timer_.rearm(to_system(due)); }

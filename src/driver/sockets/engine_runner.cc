@@ -126,7 +126,7 @@ void EngineRunner::feed(engine::Input input) {
   if (!busy_ && !continuation_posted_) work_off();
 }
 
-void EngineRunner::work_off() {
+void EngineRunner::work_off() noexcept {
   if (!open()) return inputs_.clear();
   busy_ = true;
   for (int i = 0; !inputs_.empty() && i < kInputsPerTurn; ++i) {

@@ -70,7 +70,7 @@ class EngineRunner final : public std::enable_shared_from_this<EngineRunner>, pr
     Slice first_bytes;
   };
 
-  void work_off();
+  void work_off() noexcept;  // what throws leaves an engine half fed
   void drain();
   void flush_links();
   void schedule();
