@@ -131,6 +131,7 @@ void measure(const Shape& shape, Root& root) {
               "\n",
               root.driver().c_str(), shape.registrations, shape.fan_out, root_ms, all_ms, cpu_ms() - cpu_before,
               static_cast<double>(usage.ru_maxrss) / 1024);
+  std::fflush(stdout);  // _Exit does not
 }
 
 }  // namespace

@@ -18,6 +18,11 @@ namespace {
 Buffer buffer_of(const std::string& text) { return Buffer::copy_of(text); }
 std::string text_of(const Buffer& buffer) { return {buffer.get(), buffer.size()}; }
 
+template <typename Work>
+auto run(Work work) {
+  return driver::SeastarThread::instance().run(std::move(work));
+}
+
 class SeastarBench : public Job {
  public:
   explicit SeastarBench(const Place& place) : place_(place) {
@@ -62,11 +67,6 @@ class SeastarBench : public Job {
   }
 
  private:
-  template <typename Work>
-  static auto run(Work work) {
-    return driver::SeastarThread::instance().run(std::move(work));
-  }
-
   const Place place_;
   std::optional<SeastarBootstrap> job_;
 };
