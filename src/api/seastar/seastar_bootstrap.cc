@@ -102,11 +102,9 @@ SeastarBootstrap::SeastarBootstrap(std::shared_ptr<Implementation> implementatio
 void SeastarBootstrap::init(Options options) { implementation_->job->init(std::move(options)); }
 void SeastarBootstrap::set_blob(std::string_view blob) { implementation_->job->member().set_blob(blob); }
 
-seastar::future<> SeastarBootstrap::start() {
-  return seastar::futurize_invoke([job = implementation_->job] { return job->start(nullptr); });
-}
+seastar::future<> SeastarBootstrap::start() { return implementation_->job->start(nullptr); }
 seastar::future<> SeastarBootstrap::start(seastar::abort_source& source) {
-  return seastar::futurize_invoke([job = implementation_->job, &source] { return job->start(&source); });
+  return implementation_->job->start(&source);
 }
 
 seastar::future<> SeastarBootstrap::stop() {
